@@ -1,0 +1,12 @@
+// What travels with one API call through every floor: cancellation and the caller's trace.
+
+export interface CallContext {
+  readonly signal?: AbortSignal | undefined;
+  /** W3C traceparent of the span this call runs in; empty when tracing is off. */
+  readonly traceparent: string;
+  readonly tracestate: string;
+  /** W3C baggage as received, empty when none. */
+  readonly baggage: string;
+}
+
+export const background: CallContext = { traceparent: '', tracestate: '', baggage: '' };

@@ -1,0 +1,144 @@
+// The ports a host offers: everything the core may ask of the world it runs in. A missing port is a missing capability.
+
+export type RuntimeName = 'node' | 'bun' | 'deno' | 'workers';
+
+export interface Host {
+  /** For messages and the support matrix only; behaviour hangs on the ports below, never on the name. */
+  readonly runtime: RuntimeName;
+  /** Environment variables (a Worker's text bindings). Read only. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Name of the machine, shown as `instance` in logs. */
+  readonly hostname: string;
+  /** Address other sidecars reach this one at, Dapr's HOST_ADDRESS. */
+  readonly address: string;
+  readonly http: HttpPort;
+  readonly files?: FilesPort;
+  readonly sqlite?: SqlitePort;
+  /** Present where outbound TCP sockets exist. */
+  readonly tcp?: TcpPort;
+  /** Present where UDP multicast exists (mDNS). */
+  readonly multicast?: MulticastPort;
+  /** Platform objects that are not text: a Worker's KV, D1, Durable Object, Queue and service bindings, by name. */
+  readonly objects?: Readonly<Record<string, unknown>>;
+  /** How many outbound calls one fan-out may have in flight (Workers allow 6 connections). */
+  readonly maxParallel: number;
+  /** True where background work outlives a request: subscriptions, timers, input bindings. */
+  readonly background: boolean;
+  /** Writes one finished log line (without line break). */
+  write(line: string): void;
+}
+
+export interface FilesPort {
+  /** Whole file; throws an Error whose message names the path. */
+  read(path: string): Promise<Uint8Array>;
+  /** Names in a directory, byte-wise sorted; symbolic links count as what they point to. */
+  list(path: string): Promise<{ name: string; kind: 'file' | 'directory' | 'other' }[]>;
+  /** Absolute path; relative ones start where the sidecar was started. */
+  resolve(path: string): string;
+}
+
+export interface TcpPort {
+  /** Opens and closes a connection: true when something listens there (with TLS: after a handshake without verification). */
+  probe(host: string, port: number, options: { timeoutMs: number; tls?: boolean }): Promise<boolean>;
+}
+
+/** Synchronous, as in SQLite itself. Parameters: text, number, bigint, bytes, null. */
+export interface SqlitePort {
+  open(path: string, options?: { readOnly?: boolean; busyTimeoutMs?: number }): Promise<SqliteDatabase>;
+}
+export type SqliteValue = string | number | bigint | Uint8Array | null;
+export interface SqliteStatement {
+  run(...parameters: SqliteValue[]): { changes: number };
+  get(...parameters: SqliteValue[]): Record<string, SqliteValue> | undefined;
+  all(...parameters: SqliteValue[]): Record<string, SqliteValue>[];
+}
+export interface SqliteDatabase {
+  exec(sql: string): void;
+  prepare(sql: string): SqliteStatement;
+  close(): void;
+}
+
+/** A datagram socket joined to mDNS's groups on 5353 (224.0.0.251, ff02::fb). Packets are DNS messages in wire form. */
+export interface MulticastPort {
+  join(onPacket: (packet: Uint8Array, from: { address: string; port: number }) => void): Promise<{ send(packet: Uint8Array, to?: { address: string; port: number }): void; close(): void }>;
+}
+
+/** Flat name, value, name, value… in the order and spelling of the wire; repeated names stay repeated. */
+export type RawHeaders = string[];
+
+export interface HttpRequest {
+  method: string;
+  /** `http://host:port` or `https://…`, without a path. */
+  origin: string;
+  /** Path and query exactly as they go on the wire. */
+  path: string;
+  headers: RawHeaders;
+  /** Bytes go out with Content-Length, a stream chunked unless `headers` names a length. */
+  body?: Uint8Array | ReadableStream<Uint8Array> | null;
+  signal?: AbortSignal;
+  /** Server certificate is not checked (an app behind https). */
+  insecure?: boolean;
+  tls?: { ca?: string; cert?: string; key?: string };
+  /** HTTP/2 without TLS, by prior knowledge (an app with protocol h2c). */
+  h2c?: boolean;
+  /** Default false: a 3xx comes back as it is. */
+  followRedirects?: boolean;
+}
+export interface HttpResponse {
+  status: number;
+  headers: RawHeaders;
+  /** Bytes where the answer is small and of known length, else a stream; null without a body. Never decompressed. */
+  body: Uint8Array | ReadableStream<Uint8Array> | null;
+}
+export interface HttpPort {
+  /** Rejects with HttpFailure when no answer came. */
+  send(request: HttpRequest): Promise<HttpResponse>;
+}
+/** No answer: the connection was refused, reset, timed out or could not be made. */
+export class HttpFailure extends Error {
+  override name = 'HttpFailure';
+  constructor(readonly kind: 'refused' | 'reset' | 'timeout' | 'aborted' | 'other', message: string, cause?: unknown) {
+    super(message, { cause });
+  }
+}
+
+/**
+ * A request as the host received it: what Web `Request` cannot say (raw target, header order, repeats) and cheap ways to its body.
+ * Hosts with only fetch build it from the Request (app/http/incoming.ts).
+ */
+export interface Incoming {
+  readonly method: string;
+  /** Request target as on the wire: `/v1.0/state/s/a%2Fb?x=y`. */
+  readonly target: string;
+  readonly headers: RawHeaders;
+  /** Content-Length, undefined when chunked or absent. */
+  readonly length: number | undefined;
+  /** True when a body is announced (a length above 0 or chunks). */
+  readonly hasBody: boolean;
+  /** Aborted when the caller goes away. */
+  readonly signal: AbortSignal;
+  /** Whole body; rejects with BodyTooLarge above the limit (0 = none), BodyBroken when it ends early or is malformed. */
+  bytes(limit: number): Promise<Uint8Array>;
+  /** The body as a stream under the same limit. */
+  stream(limit: number): ReadableStream<Uint8Array>;
+  /** Makes the answer in the host's cheapest form. */
+  respond(status: number, headers: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response;
+}
+export class BodyTooLarge extends Error {
+  override name = 'BodyTooLarge';
+  constructor() {
+    super('stream too large'); // Dapr's words, dapr/kit streams/limitreadcloser.go
+  }
+}
+export class BodyBroken extends Error {
+  override name = 'BodyBroken';
+}
+
+/** First value of a header, undefined when absent. `name` in lower case. */
+export function headerOf(headers: RawHeaders, name: string): string | undefined {
+  for (let i = 0; i < headers.length; i += 2) {
+    const at = headers[i] as string;
+    if (at.length === name.length && (at === name || at.toLowerCase() === name)) return headers[i + 1];
+  }
+  return undefined;
+}
