@@ -109,14 +109,16 @@ const fillHoles = (template: string, holes: Holes) => template.replace(/\{(\w+)\
 /** Anything the API answers that is not success. Rendered by app/http/errors.ts (and the gRPC twin). */
 export class DaprError extends Error {
   override name = 'DaprError';
+  readonly is: ErrorName;
   readonly row: Row;
   /** HTTP status, normally the row's. */
   readonly http: number;
   readonly grpc: GrpcCode;
   readonly details: readonly Detail[];
-  constructor(readonly is: ErrorName, holes: Holes, more: { details?: readonly Detail[]; http?: number; grpc?: GrpcCode; cause?: unknown; message?: string }) {
+  constructor(is: ErrorName, holes: Holes, more: { details?: readonly Detail[]; http?: number; grpc?: GrpcCode; cause?: unknown; message?: string }) {
     const row: Row = rows[is];
     super(more.message ?? fillHoles(row.message, holes), more.cause === undefined ? undefined : { cause: more.cause });
+    this.is = is;
     this.row = row;
     this.http = more.http ?? row.http;
     this.grpc = more.grpc ?? row.grpc;
@@ -141,8 +143,10 @@ export type AdapterErrorKind = 'etagMismatch' | 'etagInvalid' | 'unavailable' | 
 
 export class AdapterError extends Error {
   override name = 'AdapterError';
-  constructor(readonly kind: AdapterErrorKind, message: string, cause?: unknown) {
+  readonly kind: AdapterErrorKind;
+  constructor(kind: AdapterErrorKind, message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
+    this.kind = kind;
   }
 }
 

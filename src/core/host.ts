@@ -97,8 +97,10 @@ export interface HttpPort {
 /** No answer: the connection was refused, reset, timed out or could not be made. */
 export class HttpFailure extends Error {
   override name = 'HttpFailure';
-  constructor(readonly kind: 'refused' | 'reset' | 'timeout' | 'aborted' | 'other', message: string, cause?: unknown) {
+  readonly kind: 'refused' | 'reset' | 'timeout' | 'aborted' | 'other';
+  constructor(kind: HttpFailure['kind'], message: string, cause?: unknown) {
     super(message, { cause });
+    this.kind = kind;
   }
 }
 

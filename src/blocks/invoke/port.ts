@@ -1,0 +1,33 @@
+// What a name resolver must provide (Dapr: components-contrib/nameresolution/nameresolution.go).
+import type { Host } from '../../core/host.ts';
+import type { Logger } from '../../core/log.ts';
+
+/** Who this sidecar is to others. */
+export interface Instance {
+  appId: string;
+  namespace: string;
+  /** Address others reach this machine at. */
+  address: string;
+  /** Port of the sidecar-to-sidecar listener. */
+  internalPort: number;
+  httpPort: number;
+  appPort: number;
+}
+
+export interface NameResolver {
+  /** `host:port` candidates of the app's sidecars, or base URLs (`https://…`); empty = unknown. May be cached by the caller for cacheMs. */
+  resolve(appId: string, namespace: string): Promise<string[]>;
+  /** How long the caller may keep an answer; 0 = the resolver caches by itself. */
+  readonly cacheMs: number;
+  close(): Promise<void>;
+}
+
+/** `configuration` is the free-form map of Configuration `spec.nameResolution.configuration`. */
+export interface NameResolverDefinition {
+  readonly type: string;
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  /** Registers this instance and returns the resolver. */
+  open(configuration: Record<string, unknown>, context: { host: Host; log: Logger; self: Instance }): Promise<NameResolver>;
+}
+export const defineNameResolver = (definition: NameResolverDefinition): NameResolverDefinition => definition;

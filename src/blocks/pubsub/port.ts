@@ -1,0 +1,44 @@
+// What a message broker must provide (Dapr: components-contrib/pubsub/pubsub.go).
+import type { CallContext } from '../../core/context.ts';
+import type { Closable, Definition } from '../components/definition.ts';
+
+export type PubSubFeature = 'MESSAGE_TTL' | 'SUBSCRIBE_WILDCARDS' | 'BULK_PUBSUB' | 'BULK_SUBSCRIBE_IMMEDIATE';
+
+export interface PublishRequest {
+  topic: string;
+  /** The bytes on the broker: a CloudEvent as JSON, or the caller's bytes with rawPayload. */
+  data: Uint8Array;
+  /** Publish metadata; undefined when the caller sent none at all (gRPC), which some brokers store differently from `{}`. */
+  metadata: Record<string, string> | undefined;
+  contentType?: string;
+}
+
+/** A message as the broker delivers it. */
+export interface Message {
+  /** Topic delivered on (with wildcards: the real one where the broker knows it). */
+  topic: string;
+  data: Uint8Array;
+  metadata: Record<string, string>;
+  contentType?: string;
+}
+
+export interface SubscribeRequest {
+  topic: string;
+  metadata: Record<string, string>;
+}
+
+/** Resolves: acknowledge. Rejects: not processed, redeliver by the broker's own rules. */
+export type MessageHandler = (message: Message, context: CallContext) => Promise<void>;
+
+export interface Subscription {
+  /** Stops taking messages and resolves when running handlers have ended. */
+  close(): Promise<void>;
+}
+
+export interface PubSub extends Closable {
+  publish(request: PublishRequest, context: CallContext): Promise<void>;
+  /** Resolves when the subscription is in place; later connection trouble is the adapter's to mend. */
+  subscribe(request: SubscribeRequest, handler: MessageHandler): Promise<Subscription>;
+}
+
+export const definePubSub = <M, const F extends PubSubFeature = never>(definition: Omit<Definition<PubSub, M, F>, 'block'>): Definition<PubSub, M, F> => ({ block: 'pubsub', ...definition });

@@ -1,0 +1,27 @@
+// Rules every state store shares: concurrency and consistency words, lifetimes, what counts as an etag.
+import { AdapterError } from '../../core/errors.ts';
+import type { SetRequest, StateValue } from './port.ts';
+import { utf8 } from '../../core/go-json.ts';
+
+/** Refuses unknown words; source: components-contrib/state/requests_options.go. */
+export function checkOptions(request: Pick<SetRequest, 'concurrency' | 'consistency'>): void {
+  if (!['', 'first-write', 'last-write'].includes(request.concurrency)) throw new AdapterError('invalid', `unrecognized concurrency model '${request.concurrency}'`);
+  if (!['', 'eventual', 'strong'].includes(request.consistency)) throw new AdapterError('invalid', `unrecognized consistency model '${request.consistency}'`);
+}
+
+/** The etag of a request, undefined where none (or an empty one) is given. */
+export const etagOf = (request: { etag?: string | undefined }): string | undefined => (request.etag === '' ? undefined : request.etag);
+
+/**
+ * `ttlInSeconds` of a request: undefined when absent, a whole number from -1 (never expires) to 2147483647.
+ * Source: components-contrib/state/utils ParseTTL.
+ */
+export function ttlOf(metadata: Record<string, string>): number | undefined {
+  const text = metadata.ttlInSeconds;
+  if (text === undefined || text === '') return undefined;
+  const seconds = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(seconds >= -1 && seconds <= 2147483647)) throw new AdapterError('invalid', `incorrect value for metadata 'ttlInSeconds': ${Number.isNaN(seconds) ? `strconv.ParseInt: parsing "${text}": invalid syntax` : seconds < -1 ? 'must be -1 or greater' : 'out of range'}`);
+  return seconds;
+}
+
+export const bytesOf = (value: StateValue): Uint8Array => ('json' in value ? utf8(value.json) : value.bytes);
