@@ -1,0 +1,98 @@
+// The HTTP API as a Hono application: routes in Dapr's order of precedence, and invocation for everything that matches none.
+import { Hono } from 'hono';
+import type { Incoming } from '../../core/host.ts';
+import type { Logger } from '../../core/log.ts';
+import { answer, callOf, type Env, type Handler, type HttpCall, httpCall, plainText, type Route } from './call.ts';
+import { renderError } from './errors.ts';
+import { type Cors, traceOf } from './gate.ts';
+import { wellEscaped } from './path.ts';
+import { headerOf } from '../../core/host.ts';
+import { background } from '../../core/context.ts';
+
+export interface ApiOptions {
+  routes: readonly Route[];
+  /** Answers what no route matches; undefined: plain 404 and 405, as on the public port. */
+  fallback: Handler | undefined;
+  log: Logger;
+  maxBodyBytes: number;
+  tracing: boolean;
+  cors: Cors | undefined;
+  /** DAPR_API_TOKEN, '' = open. */
+  apiToken: string;
+  /** Called after each answer where API logging is on. */
+  onAnswer?: ((call: HttpCall, route: Route | undefined, response: Response, startedAt: number) => void) | undefined;
+}
+
+export type HandleCall = (incoming: Incoming, request: Request) => Response | Promise<Response>;
+
+const healthPaths = new Set(['v1.0/healthz', 'v1.0/healthz/outbound']);
+
+export function createApi(options: ApiOptions): HandleCall {
+  const { log, apiToken, cors } = options;
+  const hono = new Hono<Env>({ getPath: (_request, options) => (options?.env as Env['Bindings']).call.path });
+  const logged = options.onAnswer;
+  const matched = new WeakMap<HttpCall, Route>();
+  for (const route of options.routes) {
+    const handler: Handler = logged ? (c) => { matched.set(callOf(c), route); return route.handler(c); } : route.handler;
+    hono.on([...route.methods], `/${route.path}`, handler);
+  }
+  hono.onError((error, c) => renderError(callOf(c), error, log));
+  const fallback = options.fallback ?? plainFallback(options.routes);
+  hono.notFound(fallback);
+  // Hono answers HEAD by the GET route; Dapr has no HEAD routes, so it goes straight to what no route matches.
+  const headOnly = new Hono<Env>({ getPath: () => '/' });
+  headOnly.all('*', fallback);
+  headOnly.onError((error, c) => renderError(callOf(c), error, log));
+
+  const dispatch = (call: HttpCall, request: Request) => (call.incoming.method === 'HEAD' ? headOnly : hono).fetch(request, { call });
+
+  return (incoming, request) => {
+    const started = logged ? Date.now() : 0;
+    const call = httpCall(incoming, options.maxBodyBytes, background);
+    if (!wellEscaped(call.path)) return plain400(call);
+    const isHealth = call.path.includes('/healthz');
+    let refusal: string | undefined;
+    if (options.tracing && !isHealth) {
+      const trace = traceOf(incoming);
+      call.context = trace.context;
+      call.extra.push(...trace.headers);
+      refusal = trace.refusal;
+    } else call.context = { signal: incoming.signal, traceparent: '', tracestate: '', baggage: headerOf(incoming.headers, 'baggage') ?? '' };
+    if (refusal !== undefined) return plainText(call, 400, `${refusal}\n`);
+    if (cors) {
+      const preflight = cors.preflight(incoming);
+      if (preflight) return answer(call, 200, preflight, '');
+      call.extra.push(...cors.actual(incoming));
+    }
+    if (apiToken !== '' && headerOf(incoming.headers, 'dapr-api-token') !== apiToken && !(incoming.method === 'GET' && healthPaths.has(decodedTrimmed(call)))) {
+      return plainText(call, 401, 'invalid api token\n');
+    }
+    const result = dispatch(call, request);
+    if (!logged) return result;
+    return Promise.resolve(result).then((response) => {
+      logged(call, matched.get(call), response, started);
+      return response;
+    });
+  };
+}
+
+/** The token exclusion looks at the decoded path with slashes trimmed at both ends. */
+function decodedTrimmed(call: HttpCall): string {
+  let path = call.path;
+  try { path = decodeURIComponent(path); } catch { /* not a health path then */ }
+  return path.replace(/^\/+|\/+$/g, '');
+}
+
+const plain400 = (call: HttpCall) => answer(call, 400, ['Content-Type', 'text/plain; charset=utf-8', 'Connection', 'close'], '400 Bad Request');
+
+/** Go's router without fallback: 404 text, or 405 with the methods that would have matched. */
+function plainFallback(routes: readonly Route[]): Handler {
+  const patterns = routes.map((route) => ({ route, matches: new RegExp(`^/${route.path.replace(/:\w+\{\.\+\}/g, '.+').replace(/:\w+/g, '[^/]+')}$`) }));
+  const known = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE']);
+  return (c) => {
+    const call = callOf(c);
+    const allowed = [...new Set(patterns.filter((p) => p.matches.test(call.path)).flatMap((p) => p.route.methods))];
+    if (allowed.length === 0) return plainText(call, 404, '404 page not found\n');
+    return answer(call, 405, known.has(call.incoming.method) ? allowed.flatMap((m) => ['Allow', m]) : [], null);
+  };
+}

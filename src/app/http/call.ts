@@ -1,0 +1,82 @@
+// One HTTP API call on its way through the routes: what came in, its trace, and the ways to answer.
+import type { Context } from 'hono';
+import type { CallContext } from '../../core/context.ts';
+import { fail } from '../../core/errors.ts';
+import { BodyBroken, BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { cleanPath, queryUnescape, splitTarget } from './path.ts';
+
+export interface HttpCall {
+  readonly incoming: Incoming;
+  /** Cleaned, still escaped: what is routed. */
+  readonly path: string;
+  /** Raw query without `?`. */
+  readonly query: string;
+  context: CallContext;
+  /** Headers the answer gets on top of the handler's, unless the handler set them (traceparent, CORS). */
+  readonly extra: RawHeaders;
+  /** Bytes a body may have, 0 = no limit. */
+  readonly maxBody: number;
+}
+export type Env = { Bindings: { call: HttpCall } };
+export type Handler = (c: Context<Env>) => Response | Promise<Response>;
+
+/** One row of the API: which methods and path, Dapr's endpoint name (logs), its allow/deny group. */
+export interface Route {
+  methods: readonly string[];
+  /** Hono pattern below `/`, e.g. `v1.0/state/:storeName/:key`. */
+  path: string;
+  name: string;
+  /** `state/v1`; '' for routes that no rule can switch off (health). */
+  group: string;
+  handler: Handler;
+}
+
+export function httpCall(incoming: Incoming, maxBody: number, context: CallContext): HttpCall {
+  const { path, query } = splitTarget(incoming.target);
+  return { incoming, path: cleanPath(path), query, context, extra: [], maxBody };
+}
+
+export const callOf = (c: Context<Env>): HttpCall => c.env.call;
+
+/** Path segment `index` (0 = version), unescaped by query rules: `+` is a space. */
+export function segment(call: HttpCall, index: number): string {
+  let start = 1;
+  for (let i = 0; i < index; i++) start = call.path.indexOf('/', start) + 1;
+  const end = call.path.indexOf('/', start);
+  return queryUnescape(end < 0 ? call.path.slice(start) : call.path.slice(start, end));
+}
+/** Everything from segment `index` on (a `*` of the route). */
+export function rest(call: HttpCall, index: number): string {
+  let start = 1;
+  for (let i = 0; i < index; i++) start = call.path.indexOf('/', start) + 1;
+  return queryUnescape(call.path.slice(start));
+}
+
+export const header = (call: HttpCall, name: string): string | undefined => headerOf(call.incoming.headers, name);
+
+/** The answer, with the call's extra headers where the handler did not set them. */
+export function answer(call: HttpCall, status: number, headers: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response {
+  const { extra } = call;
+  for (let i = 0; i < extra.length; i += 2) {
+    if (headerOf(headers, (extra[i] as string).toLowerCase()) === undefined) headers.push(extra[i] as string, extra[i + 1] as string);
+  }
+  return call.incoming.respond(status, headers, body);
+}
+export const empty = (call: HttpCall): Response => answer(call, 204, [], null);
+export const json = (call: HttpCall, status: number, text: string): Response => answer(call, status, ['Content-Type', 'application/json'], text);
+/** Errors of the HTTP layer itself: Go's http.Error. */
+export const plainText = (call: HttpCall, status: number, text: string): Response => answer(call, status, ['Content-Type', 'text/plain; charset=utf-8', 'X-Content-Type-Options', 'nosniff'], text);
+
+/** How the body reads for "native" handlers: any trouble is ERR_MALFORMED_REQUEST with this text in front. */
+export async function bodyBytes(call: HttpCall): Promise<Uint8Array> {
+  return call.incoming.bytes(call.maxBody);
+}
+/** "Universal" handlers: trouble while reading is ERR_BODY_READ. */
+export async function universalBody(call: HttpCall): Promise<Uint8Array> {
+  try {
+    return await call.incoming.bytes(call.maxBody);
+  } catch (error) {
+    if (error instanceof BodyTooLarge || error instanceof BodyBroken) throw fail('bodyRead', { error: error.message });
+    throw error;
+  }
+}

@@ -1,0 +1,89 @@
+// What every call to the main port passes before it is routed: trace context, baggage, CORS, API token.
+import type { CallContext } from '../../core/context.ts';
+import { headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+
+/** W3C version 00 has exactly four parts; all-zero ids are invalid. */
+export function validTraceparent(text: string | undefined): text is string {
+  if (text === undefined) return false;
+  const match = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/.exec(text);
+  return match !== null && match[1] !== 'ff' && !(match[1] === '00' && match[4] !== undefined) && !/^0+$/.test(match[2] as string) && !/^0+$/.test(match[3] as string);
+}
+
+// Ids of unsampled traces need to be unique, not secret: a random start and a counter cost far less than 24 random bytes a call.
+let seed: { trace: string; next: number } | undefined;
+function freshTraceparent(): string {
+  if (seed === undefined || seed.next > 0xffff_fffe) seed = { trace: hex(8) + hex(4), next: 0 };
+  const count = (++seed.next).toString(16).padStart(8, '0');
+  return `00-${seed.trace}${count}-${seed.trace.slice(0, 8)}${count}-00`;
+}
+const hex = (bytes: number) => [...crypto.getRandomValues(new Uint8Array(bytes))].map((b) => b.toString(16).padStart(2, '0')).join('');
+
+/** A member is `key=value` with optional properties; source: go.opentelemetry.io/otel/baggage. */
+export const validBaggage = (text: string): boolean => text.length <= 8192 && text.split(',').every((member) => /^\s*[!#$%&'*+\-.^_`|~0-9A-Za-z]+\s*=[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*\s*(;[^,]*)?$/.test(member));
+
+export interface Trace {
+  context: CallContext;
+  /** Headers for the answer. */
+  headers: RawHeaders;
+  /** Set where the call is refused: 400 text. */
+  refusal?: string;
+}
+
+/** samplingRate "0" switches tracing off: nothing is read, made or added. */
+export const tracingOn = (samplingRate: string): boolean => samplingRate.trim() === '' || Number(samplingRate) !== 0;
+
+export function traceOf(incoming: Incoming): Trace {
+  const { headers } = incoming;
+  const given = headerOf(headers, 'traceparent');
+  const known = validTraceparent(given);
+  const traceparent = known ? given : freshTraceparent();
+  const tracestate = (known && headerOf(headers, 'tracestate')) || '';
+  const baggage = headerOf(headers, 'baggage') ?? '';
+  const out: RawHeaders = ['Traceparent', traceparent];
+  if (tracestate) out.push('Tracestate', tracestate);
+  if (baggage !== '') {
+    if (!validBaggage(baggage)) return { context: { signal: incoming.signal, traceparent, tracestate, baggage: '' }, headers: out, refusal: `invalid baggage header: ${baggage}` };
+    out.push('Baggage', baggage);
+  }
+  return { context: { signal: incoming.signal, traceparent, tracestate, baggage }, headers: out };
+}
+
+export interface Cors {
+  /** Headers of an actual answer. */
+  actual(incoming: Incoming): RawHeaders;
+  /** Headers of a preflight's 200; undefined when the call is none. */
+  preflight(incoming: Incoming): RawHeaders | undefined;
+}
+
+const methods = new Set(['HEAD', 'GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const canonical = (name: string) => name.toLowerCase().replace(/(^|-)[a-z]/g, (c) => c.toUpperCase());
+
+/** CORS as go-chi/cors with Dapr's options decorates it; nothing is ever blocked. undefined: switched off. */
+export function createCors(allowedOrigins: string): Cors | undefined {
+  if (allowedOrigins === '') return undefined;
+  const entries = allowedOrigins.split(',').map((entry) => entry.toLowerCase());
+  const all = entries.includes('*');
+  const allowed = (origin: string) => all || entries.some((entry) => {
+    const star = entry.indexOf('*');
+    const low = origin.toLowerCase();
+    return star < 0 ? entry === low : low.length >= entry.length - 1 && low.startsWith(entry.slice(0, star)) && low.endsWith(entry.slice(star + 1));
+  });
+  const originHeaders = (origin: string): RawHeaders => ['Access-Control-Allow-Origin', all ? '*' : origin];
+  return {
+    actual: ({ headers, method }) => {
+      const origin = headerOf(headers, 'origin');
+      return ['Vary', 'Origin', ...(origin !== undefined && methods.has(method) && allowed(origin) ? originHeaders(origin) : [])];
+    },
+    preflight: ({ headers, method }) => {
+      const requested = headerOf(headers, 'access-control-request-method');
+      if (method !== 'OPTIONS' || !requested) return undefined;
+      const out: RawHeaders = ['Vary', 'Origin', 'Vary', 'Access-Control-Request-Method', 'Vary', 'Access-Control-Request-Headers'];
+      const origin = headerOf(headers, 'origin');
+      if (origin === undefined || !allowed(origin) || !methods.has(requested.toUpperCase())) return out;
+      out.push(...originHeaders(origin), 'Access-Control-Allow-Methods', requested.toUpperCase());
+      const wanted = headerOf(headers, 'access-control-request-headers');
+      if (wanted) out.push('Access-Control-Allow-Headers', wanted.split(',').map((h) => canonical(h.trim())).filter(Boolean).join(', '));
+      return out;
+    },
+  };
+}

@@ -1,0 +1,35 @@
+// HTTP routes of the metadata API.
+import { fail } from '../../core/errors.ts';
+import { GoJsonError, goStringify, parseWhole, sortKeys, textOfBytes } from '../../core/go-json.ts';
+import type { MetadataBlock } from '../../blocks/metadata/metadata.ts';
+import { callOf, empty, type Handler, json, type Route, segment, universalBody } from './call.ts';
+
+export function metadataRoutes(metadata: MetadataBlock): Route[] {
+  const get: Handler = async (c) => {
+    const call = callOf(c);
+    // A "universal" handler: a body on GET is parsed, though nothing in it matters.
+    if (call.incoming.hasBody) {
+      const text = textOfBytes(await universalBody(call));
+      try {
+        if (text !== '') parseWhole(text);
+      } catch (error) {
+        if (error instanceof GoJsonError || error instanceof SyntaxError) throw fail('malformedBody', { error: error.message });
+        throw error;
+      }
+    }
+    const { extended, ...view } = metadata.view();
+    // Order of the fields as Dapr prints them.
+    const { id, runtimeVersion, enabledFeatures, actors, components, ...others } = view;
+    return json(call, 200, `${goStringify({ id, runtimeVersion, enabledFeatures, actors, components, extended: sortKeys(extended), ...others })}\n`);
+  };
+  const put: Handler = async (c) => {
+    const call = callOf(c);
+    metadata.set(segment(call, 2), textOfBytes(await universalBody(call)));
+    return empty(call);
+  };
+  const group = 'metadata/v1';
+  return [
+    { methods: ['GET'], path: 'v1.0/metadata', name: 'GetMetadata', group, handler: get },
+    { methods: ['PUT'], path: 'v1.0/metadata/:key', name: 'PutMetadata', group, handler: put },
+  ];
+}

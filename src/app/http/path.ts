@@ -1,0 +1,78 @@
+// Paths and queries as Go's net/http and chi read them: cleaned while still escaped, parameters unescaped by query rules.
+
+/** Path part of a request target; `http://host/x?y` (absolute form) counts as `/x?y`. */
+export function splitTarget(target: string): { path: string; query: string } {
+  let start = 0;
+  if (target.charCodeAt(0) !== 0x2f) {
+    const scheme = target.indexOf('://');
+    if (scheme > 0) {
+      start = target.indexOf('/', scheme + 3);
+      if (start < 0) return { path: '/', query: '' };
+    }
+  }
+  const mark = target.indexOf('?', start);
+  return mark < 0 ? { path: start ? target.slice(start) : target, query: '' } : { path: target.slice(start, mark), query: target.slice(mark + 1) };
+}
+
+/** Go's path.Clean on a rooted path: `//` collapsed, `.` and `..` resolved, no trailing slash. Percent sequences are left alone. */
+export function cleanPath(path: string): string {
+  if (!/\/\/|\/\.|.\/$/.test(path)) return path === '' ? '/' : path;
+  const out: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '' || segment === '.') continue;
+    if (segment === '..') out.pop();
+    else out.push(segment);
+  }
+  return `/${out.join('/')}`;
+}
+
+/** True when every `%` is followed by two hex digits; Go's server refuses other targets. */
+export const wellEscaped = (text: string): boolean => !text.includes('%') || !/%(?![0-9a-fA-F]{2})/.test(text);
+
+const lossy = new TextDecoder();
+function percentDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // bytes that are not UTF-8 become U+FFFD
+    const bytes: number[] = [];
+    const encoder = new TextEncoder();
+    for (let i = 0; i < text.length; ) {
+      if (text[i] === '%') { bytes.push(Number.parseInt(text.slice(i + 1, i + 3), 16)); i += 3; }
+      else { const c = String.fromCodePoint(text.codePointAt(i) as number); bytes.push(...encoder.encode(c)); i += c.length; }
+    }
+    return lossy.decode(new Uint8Array(bytes));
+  }
+}
+/** Go's url.QueryUnescape: `%XX` and `+` → space. The text must be well escaped. */
+export function queryUnescape(text: string): string {
+  const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
+  return spaced.includes('%') ? percentDecode(spaced) : spaced;
+}
+/** Go's url.PathUnescape: `+` stays. */
+export const pathUnescape = (text: string): string => (text.includes('%') ? percentDecode(text) : text);
+
+/** Query parameters in order; pairs with `;` or a bad escape are dropped silently, as Go does. */
+export function* queryPairs(query: string): Generator<[name: string, value: string]> {
+  if (query === '') return;
+  for (const pair of query.split('&')) {
+    if (pair === '' || pair.includes(';') || !wellEscaped(pair)) continue;
+    const at = pair.indexOf('=');
+    yield at < 0 ? [queryUnescape(pair), ''] : [queryUnescape(pair.slice(0, at)), queryUnescape(pair.slice(at + 1))];
+  }
+}
+export function queryValue(query: string, name: string): string | undefined {
+  for (const [key, value] of queryPairs(query)) if (key === name) return value;
+  return undefined;
+}
+/** `metadata.*` parameters without their prefix; the first value wins. */
+export function queryMetadata(query: string): Record<string, string> {
+  const out: Record<string, string> = {};
+  if (query === '') return out;
+  for (const [key, value] of queryPairs(query)) {
+    if (!key.startsWith('metadata.')) continue;
+    const name = key.slice(9);
+    if (!Object.hasOwn(out, name)) out[name] = value;
+  }
+  return out;
+}

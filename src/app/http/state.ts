@@ -1,0 +1,127 @@
+// HTTP routes of the state building block.
+import { BodyBroken, BodyTooLarge } from '../../core/host.ts';
+import { type ErrorName, fail } from '../../core/errors.ts';
+import { any, GoJsonError, goStringify, int, list, optionalString, parseFirst, type Reader, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
+import { type BulkItem, jsonOf, type SaveItem, type StateBlock } from '../../blocks/state/state.ts';
+import { answer, bodyBytes, callOf, empty, type Handler, header, type HttpCall, json, type Route, segment } from './call.ts';
+import { queryMetadata, queryValue } from './path.ts';
+
+const setOptions = struct('state.SetStateOption', { concurrency: string, consistency: string });
+const item = { key: string, value: any, etag: optionalString, metadata: stringMap, options: setOptions, contentType: optionalString };
+const saveBody = list(struct('state.SetRequest', item));
+const bulkGetBody = struct('http.BulkGetRequest', { keys: list(string), parallelism: int, metadata: stringMap });
+const transactionBody = struct('http.stateTransactionRequestBody', {
+  operations: list(struct('http.stateTransactionRequestBodyOperation', { operation: string, request: any })),
+  metadata: stringMap,
+});
+const transactionItem = struct('state.SetRequest', item);
+
+/** Reads the first JSON value of the body; trouble is a 400 of the row `is`. */
+async function read<T>(call: HttpCall, reader: Reader<T>, is: ErrorName & ('malformedRequest' | 'malformedBody')): Promise<T> {
+  try {
+    return reader.read(parseFirst(textOfBytes(await bodyBytes(call))), '');
+  } catch (error) {
+    if (error instanceof GoJsonError || error instanceof BodyTooLarge || error instanceof BodyBroken) throw fail(is, { error: error.message });
+    throw error;
+  }
+}
+
+const saveItem = (from: { key: string; value: unknown; etag: string | undefined; metadata: Record<string, string>; options: { concurrency: string; consistency: string } }, query: Record<string, string>): SaveItem => ({
+  key: from.key,
+  value: { json: from.value === undefined ? 'null' : JSON.stringify(from.value) },
+  etag: from.etag,
+  metadata: { ...from.metadata, ...query },
+  concurrency: from.options.concurrency,
+  consistency: from.options.consistency,
+});
+
+export function stateRoutes(state: StateBlock): Route[] {
+  const get: Handler = async (c) => {
+    const call = callOf(c);
+    const store = state.store(segment(call, 2));
+    const { query } = call;
+    const result = await store.get(segment(call, 3), { consistency: query === '' ? '' : (queryValue(query, 'consistency') ?? ''), metadata: queryMetadata(query) }, call.context);
+    if (result.data === null) return empty(call);
+    const headers = ['Content-Type', 'application/json'];
+    if (result.etag) headers.push('Etag', result.etag);
+    for (const name in result.metadata) headers.push(`Metadata.${name}`, result.metadata[name] as string);
+    return answer(call, 200, headers, result.data);
+  };
+
+  const save: Handler = async (c) => {
+    const call = callOf(c);
+    const store = state.store(segment(call, 2));
+    const items = await read(call, saveBody, 'malformedRequest');
+    if (items.length === 0) return empty(call);
+    const query = queryMetadata(call.query);
+    const requests = items.map((from) => {
+      if (from.key === '') throw fail('malformedRequest', { error: '"key" is a required field' });
+      return saveItem(from, query);
+    });
+    await store.save(requests, call.context);
+    return empty(call);
+  };
+
+  const remove: Handler = async (c) => {
+    const call = callOf(c);
+    const { query } = call;
+    const store = state.store(segment(call, 2));
+    await store.delete(segment(call, 3), {
+      etag: header(call, 'if-match'),
+      concurrency: queryValue(query, 'concurrency') ?? '',
+      consistency: queryValue(query, 'consistency') ?? '',
+      metadata: queryMetadata(query),
+    }, call.context);
+    return empty(call);
+  };
+
+  const bulkGet: Handler = async (c) => {
+    const call = callOf(c);
+    const store = state.store(segment(call, 2));
+    const body = await read(call, bulkGetBody, 'malformedBody');
+    const items = body.keys.length === 0 ? [] : await store.bulkGet(body.keys, { parallelism: body.parallelism, metadata: { ...body.metadata, ...queryMetadata(call.query) } }, call.context);
+    return json(call, 200, `[${items.map(bulkItem).join(',')}]\n`);
+  };
+
+  const transact: Handler = async (c) => {
+    const call = callOf(c);
+    const store = state.store(segment(call, 2));
+    store.requireTransactions();
+    const body = await read(call, transactionBody, 'malformedBody');
+    if (body.operations.length === 0) return empty(call);
+    const query = queryMetadata(call.query);
+    const operations = body.operations.map(({ operation, request }) => {
+      if (operation !== 'upsert' && operation !== 'delete') throw fail('stateOperationNotSupported', { operation });
+      try {
+        return { operation, ...saveItem(transactionItem.read(request ?? null, ''), query) };
+      } catch (error) {
+        if (error instanceof GoJsonError) throw fail('malformedBody', { error: error.message });
+        throw error;
+      }
+    });
+    await store.transact(operations, { ...body.metadata, ...query }, call.context);
+    return empty(call);
+  };
+
+  const write = ['POST', 'PUT'];
+  const group = 'state/v1';
+  return [
+    { methods: ['GET'], path: 'v1.0/state/:storeName/:key', name: 'GetState', group, handler: get },
+    { methods: write, path: 'v1.0/state/:storeName', name: 'SaveState', group, handler: save },
+    { methods: ['DELETE'], path: 'v1.0/state/:storeName/:key', name: 'DeleteState', group, handler: remove },
+    { methods: write, path: 'v1.0/state/:storeName/bulk', name: 'GetBulkState', group, handler: bulkGet },
+    { methods: write, path: 'v1.0/state/:storeName/transaction', name: 'ExecuteStateTransaction', group, handler: transact },
+  ];
+}
+
+/** `data` stands in the answer as the JSON it is; bytes that are no JSON become the item's error instead of spoiling the whole answer. */
+function bulkItem({ key, data, etag, metadata, error }: BulkItem): string {
+  const value = data === null ? undefined : jsonOf(data);
+  const problem = error ?? (value && 'error' in value ? value.error : undefined);
+  let text = `{"key":${goStringify(key)}`;
+  if (value && 'json' in value && error === undefined) text += `,"data":${value.json}`;
+  if (etag) text += `,"etag":${goStringify(etag)}`;
+  if (metadata && Object.keys(metadata).length > 0) text += `,"metadata":${goStringify(metadata)}`;
+  if (problem !== undefined) text += `,"error":${goStringify(problem)}`;
+  return `${text}}`;
+}

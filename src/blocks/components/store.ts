@@ -1,0 +1,50 @@
+// The open components of a sidecar, by building block and name, in load order.
+import type { Properties } from '../../core/metadata.ts';
+import type { Binding } from '../bindings/port.ts';
+import type { PubSub } from '../pubsub/port.ts';
+import type { SecretStore } from '../secrets/port.ts';
+import type { StateStore } from '../state/port.ts';
+import type { Block, Closable } from './definition.ts';
+
+export interface Loaded<Port extends Closable = Closable> {
+  readonly name: string;
+  /** As written in the YAML. */
+  readonly type: string;
+  readonly version: string;
+  readonly block: Block;
+  /** As `capabilities` of the metadata API lists them. */
+  readonly features: readonly string[];
+  /** Resolved metadata. */
+  readonly properties: Properties;
+  readonly port: Port;
+}
+
+export interface ComponentStore {
+  readonly state: ReadonlyMap<string, Loaded<StateStore>>;
+  readonly secretstores: ReadonlyMap<string, Loaded<SecretStore>>;
+  readonly pubsub: ReadonlyMap<string, Loaded<PubSub>>;
+  readonly bindings: ReadonlyMap<string, Loaded<Binding>>;
+  add(component: Loaded): void;
+  remove(name: string): void;
+  /** Load order. */
+  all(): readonly Loaded[];
+}
+
+export function createComponentStore(): ComponentStore {
+  const maps = { state: new Map(), secretstores: new Map(), pubsub: new Map(), bindings: new Map() } as Partial<Record<Block, Map<string, Loaded<never>>>>;
+  const order: Loaded[] = [];
+  return {
+    ...(maps as unknown as Pick<ComponentStore, 'state' | 'secretstores' | 'pubsub' | 'bindings'>),
+    add: (component) => {
+      maps[component.block]?.set(component.name, component as Loaded<never>);
+      order.push(component);
+    },
+    remove: (name) => {
+      const at = order.findIndex((c) => c.name === name);
+      if (at < 0) return;
+      const [gone] = order.splice(at, 1);
+      maps[gone!.block]?.delete(name);
+    },
+    all: () => order,
+  };
+}

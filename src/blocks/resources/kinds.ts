@@ -1,0 +1,115 @@
+// The resource kinds of Dapr's YAML, as the rest of the sidecar sees them once read and checked.
+
+/** Where a resource came from, for messages. */
+export interface Source {
+  file: string;
+  /** Number of the document in its file, from 1. */
+  document: number;
+}
+
+/** One item of `spec.metadata` (and of HTTPEndpoint headers). Exactly one of the three is used; see blocks/resources/values.ts. */
+export interface MetadataItem {
+  name: string;
+  /** Scalar, list or object as in the YAML; undefined when absent. */
+  value?: unknown;
+  secretKeyRef?: { name: string; key: string };
+  envRef?: string;
+}
+
+interface Resource {
+  name: string;
+  namespace: string;
+  scopes: string[];
+  source: Source;
+}
+
+export interface ComponentResource extends Resource {
+  /** `spec.type`, as written. */
+  type: string;
+  /** `spec.version`, '' when absent. */
+  version: string;
+  metadata: MetadataItem[];
+  /** Milliseconds; default 5000. */
+  initTimeoutMs: number;
+  ignoreErrors: boolean;
+  /** `auth.secretStore`, '' when absent. */
+  secretStore: string;
+}
+
+export interface HttpEndpointResource extends Resource {
+  baseUrl: string;
+  headers: MetadataItem[];
+  clientTls: { rootCA?: MetadataItem; certificate?: MetadataItem; privateKey?: MetadataItem };
+  secretStore: string;
+}
+
+/** CEL expression ('' = always) and the path events go to. */
+export interface RouteRule {
+  match: string;
+  path: string;
+}
+export interface SubscriptionResource extends Resource {
+  pubsubName: string;
+  topic: string;
+  /** In order; the default route comes last with match ''. Empty: acknowledged without delivery. */
+  rules: RouteRule[];
+  metadata: Record<string, string>;
+  deadLetterTopic: string;
+  bulkSubscribe?: { enabled: boolean; maxMessagesCount?: number; maxAwaitDurationMs?: number };
+}
+
+/** Read and listed; what they do comes with resiliency, MCP and workflow access. */
+export interface ListedResource extends Resource {
+  spec: Record<string, unknown>;
+}
+
+export interface ResourceSet {
+  components: ComponentResource[];
+  httpEndpoints: HttpEndpointResource[];
+  subscriptions: SubscriptionResource[];
+  resiliencies: ListedResource[];
+  mcpServers: ListedResource[];
+  workflowAccessPolicies: ListedResource[];
+}
+export const noResources = (): ResourceSet => ({ components: [], httpEndpoints: [], subscriptions: [], resiliencies: [], mcpServers: [], workflowAccessPolicies: [] });
+
+export interface SecretScope {
+  storeName: string;
+  /** 'allow' or 'deny'. */
+  defaultAccess: 'allow' | 'deny';
+  allowedSecrets: string[];
+  deniedSecrets: string[];
+}
+export interface ApiRule {
+  name: string;
+  version: string;
+  protocol: string;
+}
+/** Kind Configuration, all `--config` files merged onto the defaults. Source: dapr/pkg/config/configuration.go. */
+export interface Configuration {
+  tracing: { samplingRate: string; stdout: boolean; zipkin?: { endpointAddress: string }; otel?: Record<string, unknown> };
+  metrics: { enabled: boolean; [option: string]: unknown };
+  httpPipeline: { name: string; type: string; version: string }[];
+  appHttpPipeline: { name: string; type: string; version: string }[];
+  nameResolution: { component: string; version: string; configuration: Record<string, unknown> } | undefined;
+  secrets: { scopes: SecretScope[] };
+  /** Denied component types, `type` or `type/version`. */
+  componentsDeny: string[];
+  accessControl: Record<string, unknown> | undefined;
+  api: { allowed: ApiRule[]; denied: ApiRule[] };
+  features: { name: string; enabled: boolean }[];
+  logging: { apiLogging: { enabled: boolean; obfuscateURLs: boolean; omitHealthChecks: boolean } };
+}
+export const defaultConfiguration = (): Configuration => ({
+  tracing: { samplingRate: '', stdout: false },
+  metrics: { enabled: true },
+  httpPipeline: [],
+  appHttpPipeline: [],
+  nameResolution: undefined,
+  secrets: { scopes: [] },
+  componentsDeny: [],
+  accessControl: undefined,
+  api: { allowed: [], denied: [] },
+  features: [],
+  logging: { apiLogging: { enabled: false, obfuscateURLs: false, omitHealthChecks: false } },
+});

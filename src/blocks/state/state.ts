@@ -1,0 +1,199 @@
+// The state building block: keys, etags, bulk and transactions over any state store (Dapr: pkg/api/http/http.go, pkg/components/state).
+import type { CallContext } from '../../core/context.ts';
+import { AdapterError, type DaprError, fail, helpDetail, infoDetail, resourceDetail, textOf } from '../../core/errors.ts';
+import { textOfBytes } from '../../core/go-json.ts';
+import type { ComponentStore, Loaded } from '../components/store.ts';
+import { prefixOf, refuse, storedKey, userKey } from './keys.ts';
+import type { BulkGetResult, DeleteRequest, GetResult, SetRequest, StateStore, StateValue, TransactionOperation } from './port.ts';
+
+export interface SaveItem {
+  key: string;
+  value: StateValue;
+  etag?: string | undefined;
+  metadata: Record<string, string>;
+  concurrency: string;
+  consistency: string;
+}
+export interface DeleteOptions {
+  etag?: string | undefined;
+  metadata: Record<string, string>;
+  concurrency: string;
+  consistency: string;
+}
+export type Operation = { operation: string } & SaveItem;
+
+/** A bulk item as the API shows it: `data` null where missing or failed. */
+export interface BulkItem {
+  key: string;
+  data: Uint8Array | null;
+  etag?: string | undefined;
+  metadata?: Record<string, string> | undefined;
+  error?: string;
+}
+
+/** One state store with this app's key rules applied. Keys in and out are the user's. */
+export interface NamedStateStore {
+  get(key: string, options: { consistency: string; metadata: Record<string, string> }, context: CallContext): Promise<GetResult>;
+  save(items: SaveItem[], context: CallContext): Promise<void>;
+  delete(key: string, options: DeleteOptions, context: CallContext): Promise<void>;
+  /** Order and length of the answer are those of `keys`. parallelism ≤ 0: as many at once as the host allows. */
+  bulkGet(keys: string[], options: { parallelism: number; metadata: Record<string, string> }, context: CallContext): Promise<BulkItem[]>;
+  /** Throws at once when the store has no transactions; call before reading the body. */
+  requireTransactions(): void;
+  transact(operations: Operation[], metadata: Record<string, string>, context: CallContext): Promise<void>;
+}
+
+export interface StateBlock {
+  /** Throws stateStoreNotConfigured or stateStoreNotFound. */
+  store(name: string): NamedStateStore;
+}
+
+export function createStateBlock(options: { components: ComponentStore; appId: string; namespace: string; maxParallel: number }): StateBlock {
+  const { components, appId } = options;
+  const opened = new WeakMap<Loaded, NamedStateStore>();
+  return {
+    store: (name) => {
+      const loaded = components.state.get(name);
+      if (loaded === undefined) {
+        const details = (reason: string) => [infoDetail(reason, { appID: appId })];
+        if (components.state.size === 0) throw fail('stateStoreNotConfigured', { store: name }, { details: details('DAPR_STATE_NOT_CONFIGURED') });
+        throw fail('stateStoreNotFound', { store: name }, { details: details('DAPR_STATE_NOT_FOUND') });
+      }
+      let store = opened.get(loaded);
+      if (store === undefined) opened.set(loaded, (store = namedStore(loaded, prefixOf(loaded.properties, { store: name, appId, namespace: options.namespace }), options.maxParallel)));
+      return store;
+    },
+  };
+}
+
+function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxParallel: number): NamedStateStore {
+  const { port, name } = loaded;
+  const transactional = loaded.features.includes('TRANSACTIONAL') && port.transact !== undefined;
+  const toStored = (key: string, field = key) => {
+    refuse(key, name, field);
+    return storedKey(prefix, key);
+  };
+  const setRequest = (item: SaveItem, key: string): SetRequest => ({ ...item, key });
+
+  return {
+    get: async (key, { consistency, metadata }, context) => {
+      const stored = toStored(key);
+      try {
+        return await port.get({ key: stored, metadata, consistency }, context);
+      } catch (error) {
+        throw fail('stateGet', { key, store: name, error: textOf(error) }, { cause: error });
+      }
+    },
+    save: async (items, context) => {
+      const requests = items.map((item) => setRequest(item, toStored(item.key)));
+      try {
+        if (requests.length === 1) await port.set(requests[0] as SetRequest, context);
+        else if (port.bulkSet) await port.bulkSet(requests, context);
+        else await inParallel(requests, maxParallel, (request) => port.set(request, context));
+      } catch (error) {
+        throw writeFailure('stateSave', { store: name }, error);
+      }
+    },
+    delete: async (key, deletion, context) => {
+      const request: DeleteRequest = { key: toStored(key), ...deletion };
+      try {
+        await port.delete(request, context);
+      } catch (error) {
+        throw writeFailure('stateDelete', { key }, error);
+      }
+    },
+    bulkGet: async (keys, { parallelism, metadata }, context) => {
+      const stored = keys.map((key) => toStored(key));
+      const requests = stored.map((key) => ({ key, metadata, consistency: '' }));
+      if (port.bulkGet) {
+        let results: BulkGetResult[];
+        try {
+          results = await port.bulkGet(requests, context);
+        } catch (error) {
+          throw fail('stateBulkGet', { error: textOf(error) }, { cause: error });
+        }
+        const byKey = new Map(results.map((r) => [r.key, r]));
+        return stored.map((key) => ({ ...(byKey.get(key) ?? { data: null }), key: userKey(key) }));
+      }
+      const items: BulkItem[] = keys.map((key) => ({ key, data: null }));
+      const atOnce = parallelism > 0 ? Math.min(parallelism, maxParallel) : maxParallel;
+      await eachOf(requests.length, atOnce, async (i) => {
+        const item = items[i] as BulkItem;
+        try {
+          Object.assign(item, await port.get(requests[i]!, context));
+        } catch (error) {
+          item.error = textOf(error);
+        }
+      });
+      return items;
+    },
+    requireTransactions: () => {
+      if (transactional) return;
+      throw fail('stateTransactionsNotSupported', { store: name }, {
+        details: [
+          helpDetail('https://docs.dapr.io/reference/components-reference/supported-state-stores/', 'Check the list of state stores and the features they support'),
+          resourceDetail('state', name),
+          infoDetail('DAPR_STATE_TRANSACTIONS_NOT_SUPPORTED', null),
+        ],
+      });
+    },
+    transact: async (operations, metadata, context) => {
+      const requests = operations.map(({ operation, ...item }): TransactionOperation => {
+        if (operation === 'upsert') return { operation, ...setRequest(item, toStored(item.key, '')) };
+        if (operation === 'delete') return { operation, ...setRequest(item, toStored(item.key, '')) };
+        throw fail('stateOperationNotSupported', { operation });
+      });
+      const max = port.maxTransactionOperations;
+      if (max !== undefined && requests.length > max) {
+        const counts = { currentOpsTransaction: String(requests.length), maxOpsPerTransaction: String(max) };
+        throw fail('stateTooManyTransactions', { count: requests.length, max }, { details: [resourceDetail('state', name), infoDetail('DAPR_STATE_TOO_MANY_TRANSACTIONS', counts)] });
+      }
+      try {
+        await port.transact!(requests, metadata, context);
+      } catch (error) {
+        throw fail('stateTransaction', { error: textOf(error) }, { cause: error });
+      }
+    },
+  };
+}
+
+function writeFailure(is: 'stateSave' | 'stateDelete', holes: Record<string, string>, error: unknown): DaprError {
+  const kind = error instanceof AdapterError ? error.kind : undefined;
+  const status = kind === 'etagMismatch' ? { http: 409, grpc: 'Aborted' as const } : kind === 'etagInvalid' ? { http: 400, grpc: 'InvalidArgument' as const } : {};
+  return fail(is, { ...holes, error: textOf(error) }, { ...status, cause: error });
+}
+
+/** Runs all; when some fail, throws one error: etag trouble first (as Dapr reports a mix), texts joined by line breaks. */
+async function inParallel<T>(items: T[], atOnce: number, run: (item: T) => Promise<void>): Promise<void> {
+  const errors: unknown[] = [];
+  await eachOf(items.length, atOnce, async (i) => {
+    try {
+      await run(items[i] as T);
+    } catch (error) {
+      errors.push(error);
+    }
+  });
+  if (errors.length === 0) return;
+  const kinds = errors.map((e) => (e instanceof AdapterError ? e.kind : undefined));
+  const kind = kinds.includes('etagInvalid') ? 'etagInvalid' : kinds.includes('etagMismatch') ? 'etagMismatch' : 'internal';
+  throw new AdapterError(kind, errors.map(textOf).join('\n'), errors[0]);
+}
+
+async function eachOf(count: number, atOnce: number, run: (index: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const worker = async () => {
+    for (let i = next++; i < count; i = next++) await run(i);
+  };
+  await Promise.all(Array.from({ length: Math.min(count, Math.max(1, atOnce)) }, worker));
+}
+
+/** JSON text of a stored value, or the reason why it cannot stand inside a JSON answer. */
+export function jsonOf(data: Uint8Array): { json: string } | { error: string } {
+  const json = textOfBytes(data);
+  try {
+    JSON.parse(json);
+    return { json };
+  } catch {
+    return { error: 'the stored value is not JSON; read it singly' };
+  }
+}
