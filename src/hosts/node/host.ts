@@ -1,0 +1,62 @@
+// The ports of a Node-compatible host (Node, Bun and Deno share them): files, SQLite, TCP probes, outbound HTTP.
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import type { FilesPort, Host, HttpPort, RuntimeName, SqlitePort, TcpPort } from '../../core/host.ts';
+
+const files: FilesPort = {
+  read: async (path) => readFile(path),
+  list: async (path) => {
+    const names = (await readdir(path)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    return Promise.all(names.map(async (name) => {
+      const info = await stat(join(path, name)).catch(() => undefined);
+      return { name, kind: info?.isFile() ? ('file' as const) : info?.isDirectory() ? ('directory' as const) : ('other' as const) };
+    }));
+  },
+  resolve: (path) => resolve(path),
+};
+
+const sqlite: SqlitePort = {
+  open: async (path, options = {}) => {
+    const { DatabaseSync } = await import('node:sqlite');
+    const database = new DatabaseSync(path, { readOnly: options.readOnly ?? false });
+    database.exec(`PRAGMA busy_timeout = ${Math.round(options.busyTimeoutMs ?? 2000)}`);
+    return {
+      exec: (sql) => database.exec(sql),
+      prepare: (sql) => {
+        const statement = database.prepare(sql);
+        return {
+          run: (...parameters) => ({ changes: Number(statement.run(...parameters).changes) }),
+          get: (...parameters) => statement.get(...parameters) as ReturnType<ReturnType<SqliteDatabaseLike['prepare']>['get']>,
+          all: (...parameters) => statement.all(...parameters) as ReturnType<ReturnType<SqliteDatabaseLike['prepare']>['all']>,
+        };
+      },
+      close: () => database.close(),
+    };
+  },
+};
+type SqliteDatabaseLike = Awaited<ReturnType<SqlitePort['open']>>;
+
+const tcp: TcpPort = {
+  probe: (host, port, { timeoutMs, tls }) =>
+    new Promise((done) => {
+      const socket = tls ? connectTls({ host, port, rejectUnauthorized: false }) : connect({ host, port });
+      const end = (open: boolean) => { clearTimeout(timer); socket.destroy(); done(open); };
+      const timer = setTimeout(() => end(false), timeoutMs);
+      socket.once(tls ? 'secureConnect' : 'connect', () => end(true));
+      socket.once('error', () => end(false));
+    }),
+};
+
+export interface NodeHostOptions {
+  runtime: RuntimeName;
+  http: HttpPort;
+  /** Address other sidecars reach this machine at. */
+  address: string;
+  write(line: string): void;
+}
+export const createNodeHost = ({ runtime, http, address, write }: NodeHostOptions): Host => ({
+  runtime, env: process.env, hostname: hostname(), address, http, files, sqlite, tcp, maxParallel: 1024, background: true, write,
+});
