@@ -1,62 +1,64 @@
 // Real servers for tests (Redis, PostgreSQL, MQTT), started from installed binaries on free loopback ports, ended by id.
-import { execFile, execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { freePort, waitForPort } from './ports.ts'
-import { type Started, start, which } from './process.ts'
-import { redisClient } from './resp.ts'
+import { execFile, execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { freePort, waitForPort } from './ports.ts';
+import { type Started, start, which } from './process.ts';
+import { redisClient } from './resp.ts';
 
-export { freePort } from './ports.ts'
+export { freePort } from './ports.ts';
 
-export type ServerName = 'redis' | 'postgres' | 'mosquitto' | 'sqlite3'
-export type RedisServer = Awaited<ReturnType<typeof startRedis>>
-export type PostgresServer = Awaited<ReturnType<typeof startPostgres>>
+export type ServerName = 'redis' | 'postgres' | 'mosquitto' | 'sqlite3';
+export type RedisServer = Awaited<ReturnType<typeof startRedis>>;
+export type PostgresServer = Awaited<ReturnType<typeof startPostgres>>;
 
 // Debian keeps one folder of PostgreSQL programs per major version, outside PATH.
 const postgresFolders = (): string[] => {
   try {
-    return readdirSync('/usr/lib/postgresql').sort((a, b) => Number(b) - Number(a)).map((v) => `/usr/lib/postgresql/${v}/bin`)
+    return readdirSync('/usr/lib/postgresql')
+      .sort((a, b) => Number(b) - Number(a))
+      .map((v) => `/usr/lib/postgresql/${v}/bin`);
   } catch {
-    return []
+    return [];
   }
-}
+};
 const needs: Record<ServerName, { programs: string[]; debian: string }> = {
   redis: { programs: ['redis-server'], debian: 'redis-server' },
   postgres: { programs: ['initdb', 'postgres', 'psql'], debian: 'postgresql' },
   mosquitto: { programs: ['mosquitto'], debian: 'mosquitto' },
   sqlite3: { programs: ['sqlite3'], debian: 'sqlite3' },
-}
+};
 
 /** Why a server cannot be started here, naming the Debian package that brings it; undefined when all is there. */
 export function missing(name: ServerName): string | undefined {
-  const { programs, debian } = needs[name]
-  const absent = programs.filter((program) => !which(program, postgresFolders()))
-  return absent.length ? `${absent.join(', ')} not found: apt-get install ${debian}` : undefined
+  const { programs, debian } = needs[name];
+  const absent = programs.filter((program) => !which(program, postgresFolders()));
+  return absent.length ? `${absent.join(', ')} not found: apt-get install ${debian}` : undefined;
 }
 
 const program = (name: string, server: ServerName): string => {
-  const file = which(name, postgresFolders())
-  if (!file) throw new Error(missing(server))
-  return file
-}
-const tempDir = (name: string) => mkdtempSync(join(tmpdir(), `outrigger-${name}-`))
+  const file = which(name, postgresFolders());
+  if (!file) throw new Error(missing(server));
+  return file;
+};
+const tempDir = (name: string) => mkdtempSync(join(tmpdir(), `outrigger-${name}-`));
 
 // What all servers have in common: the same command again after an end, the folder gone after stop().
 async function server(command: string[], options: { dir: string; port: number; as?: string; ready?(): Promise<void> }) {
-  let running: Started
+  let running: Started;
   const launch = async () => {
-    running = start(command, { cwd: options.dir, ...(options.as ? { as: options.as } : {}) })
+    running = start(command, { cwd: options.dir, ...(options.as ? { as: options.as } : {}) });
     const ended = running.exited.then(() => {
-      throw new Error(`${command[0]} ended while starting: ${running.log()}`)
-    })
-    const ready = waitForPort(options.port).then(options.ready)
-    await Promise.race([ready, ended])
-    ended.catch(() => {})
-  }
-  await launch()
+      throw new Error(`${command[0]} ended while starting: ${running.log()}`);
+    });
+    const ready = waitForPort(options.port).then(options.ready);
+    await Promise.race([ready, ended]);
+    ended.catch(() => {});
+  };
+  await launch();
   return {
     port: options.port,
     log: () => running.log(),
@@ -64,27 +66,28 @@ async function server(command: string[], options: { dir: string; port: number; a
     kill: async (signal: NodeJS.Signals = 'SIGKILL') => void (await running.stop(signal)),
     /** Ends it if it runs and starts it again on the same port with the same data. */
     restart: async () => {
-      await running.stop()
-      await launch()
+      await running.stop();
+      await launch();
     },
     /** Ends it and removes its folder. */
     stop: async (signal: NodeJS.Signals = 'SIGTERM') => {
-      await running.stop(signal)
-      rmSync(options.dir, { recursive: true, force: true })
+      await running.stop(signal);
+      rmSync(options.dir, { recursive: true, force: true });
     },
-  }
+  };
 }
 
 /** `persist` keeps data over restart() and kill() (append-only file, synced on every write); `flags` are given to redis-server. */
 export async function startRedis(opts: { persist?: boolean; flags?: string[] } = {}) {
-  const [port, dir] = [await freePort(), tempDir('redis')]
-  const keep = opts.persist ? ['--appendonly', 'yes', '--appendfsync', 'always'] : []
-  const own = await server(
-    [program('redis-server', 'redis'), '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', dir, ...keep, ...(opts.flags ?? [])],
-    { dir, port, ready: () => loaded(port) },
-  )
-  const client = redisClient(port)
-  const commandBuffer = (...args: (string | Uint8Array)[]) => client.command(args)
+  const [port, dir] = [await freePort(), tempDir('redis')];
+  const keep = opts.persist ? ['--appendonly', 'yes', '--appendfsync', 'always'] : [];
+  const own = await server([program('redis-server', 'redis'), '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', dir, ...keep, ...(opts.flags ?? [])], {
+    dir,
+    port,
+    ready: () => loaded(port),
+  });
+  const client = redisClient(port);
+  const commandBuffer = (...args: (string | Uint8Array)[]) => client.command(args);
   return {
     ...own,
     /** Runs a Redis command; texts in the reply are strings. */
@@ -92,45 +95,48 @@ export async function startRedis(opts: { persist?: boolean; flags?: string[] } =
     /** The same with Buffers in the reply, for values that are not text. */
     commandBuffer,
     stop: async () => {
-      client.close()
-      await own.stop('SIGKILL')
+      client.close();
+      await own.stop('SIGKILL');
     },
-  }
+  };
 }
 
 // With an append-only file the port is open before the data is read.
 async function loaded(port: number): Promise<void> {
-  const client = redisClient(port)
-  while (!(await client.command(['PING']).then(() => true, () => false))) await sleep(20)
-  client.close()
+  const client = redisClient(port);
+  while (!(await succeeds(client.command(['PING'])))) await sleep(20);
+  client.close();
 }
 
-const texts = (reply: unknown): unknown =>
-  Buffer.isBuffer(reply) ? reply.toString() : Array.isArray(reply) ? reply.map(texts) : reply
+const succeeds = (work: Promise<unknown>) => work.then(() => true, () => false);
+
+const texts = (reply: unknown): unknown => (Buffer.isBuffer(reply) ? reply.toString() : Array.isArray(reply) ? reply.map(texts) : reply);
 
 /** A fresh cluster with user and database `postgres`, no password, loopback only, durable as in production (fsync stays on). */
 export async function startPostgres(opts: { flags?: string[] } = {}) {
-  const [port, dir] = [await freePort(), tempDir('postgres')]
-  const data = join(dir, 'data')
-  const as = process.getuid?.() === 0 ? 'postgres' : undefined
-  mkdirSync(data)
-  chmodSync(dir, 0o755)
-  if (as) execFileSync('chown', [as, data])
+  const [port, dir] = [await freePort(), tempDir('postgres')];
+  const data = join(dir, 'data');
+  const as = process.getuid?.() === 0 ? 'postgres' : undefined;
+  mkdirSync(data);
+  chmodSync(dir, 0o755);
+  if (as) execFileSync('chown', [as, data]);
   // --no-sync is about these first files only; the server itself syncs.
-  const init = start([program('initdb', 'postgres'), '-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync'], { cwd: dir, ...(as ? { as } : {}) })
-  if ((await init.exited).code !== 0) throw new Error(`initdb failed: ${init.log()}`)
-  const psql = program('psql', 'postgres')
+  const init = start([program('initdb', 'postgres'), '-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync'], { cwd: dir, ...(as ? { as } : {}) });
+  if ((await init.exited).code !== 0) throw new Error(`initdb failed: ${init.log()}`);
+  const psql = program('psql', 'postgres');
   const sql = async (text: string): Promise<string> => {
-    const args = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-AtqF', '|', '-v', 'ON_ERROR_STOP=1', '-c', text]
-    return (await promisify(execFile)(psql, args)).stdout.trimEnd()
-  }
+    const args = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-AtqF', '|', '-v', 'ON_ERROR_STOP=1', '-c', text];
+    return (await promisify(execFile)(psql, args)).stdout.trimEnd();
+  };
   const answering = async () => {
-    while (!(await sql('select 1').then(() => true, () => false))) await sleep(50)
-  }
-  const own = await server(
-    [program('postgres', 'postgres'), '-D', data, '-p', String(port), '-k', data, '-h', '127.0.0.1', ...(opts.flags ?? [])],
-    { dir, port, ready: answering, ...(as ? { as } : {}) },
-  )
+    while (!(await succeeds(sql('select 1')))) await sleep(50);
+  };
+  const own = await server([program('postgres', 'postgres'), '-D', data, '-p', String(port), '-k', data, '-h', '127.0.0.1', ...(opts.flags ?? [])], {
+    dir,
+    port,
+    ready: answering,
+    ...(as ? { as } : {}),
+  });
   return {
     ...own,
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
@@ -138,15 +144,15 @@ export async function startPostgres(opts: { flags?: string[] } = {}) {
     sql,
     /** SIGINT: PostgreSQL's fast shutdown, which does not wait for clients. */
     restart: async () => {
-      await own.kill('SIGINT')
-      await own.restart()
+      await own.kill('SIGINT');
+      await own.restart();
     },
     stop: () => own.stop('SIGQUIT'),
-  }
+  };
 }
 
 /** An MQTT broker that lets everybody in and keeps nothing. */
 export async function startMosquitto() {
-  const [port, dir] = [await freePort(), tempDir('mosquitto')]
-  return server([program('mosquitto', 'mosquitto'), '-p', String(port)], { dir, port })
+  const [port, dir] = [await freePort(), tempDir('mosquitto')];
+  return server([program('mosquitto', 'mosquitto'), '-p', String(port)], { dir, port });
 }
