@@ -1,7 +1,7 @@
 // The test servers themselves: they start, keep what they should over a crash, and leave nothing behind.
 import { expect, test } from 'vitest';
 import { describeWithServer } from './describe.ts';
-import { startMosquitto, startPostgres, startRedis } from './servers.ts';
+import { startPostgres, startRedis } from './servers.ts';
 
 describeWithServer('redis', 'startRedis', () => {
   test('runs commands, binary safe', async () => {
@@ -33,13 +33,5 @@ describeWithServer('postgres', 'startPostgres', () => {
     expect(await postgres.sql('show fsync')).toBe('on');
     await expect(postgres.sql('select nothing')).rejects.toThrow('nothing');
     await postgres.stop();
-  });
-});
-
-describeWithServer('mosquitto', 'startMosquitto', () => {
-  test('listens', async () => {
-    const broker = await startMosquitto();
-    expect(broker.port).toBeGreaterThan(0);
-    await broker.stop();
   });
 });

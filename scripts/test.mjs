@@ -1,0 +1,144 @@
+#!/usr/bin/env node
+// `npm test`: installs what is missing, runs every check and suite, and ends with one line of counts.
+//
+//   node scripts/test.mjs [stage…]     stages: lint types imports build suites wire (default: all, in this order)
+//
+// Written for whatever Node is on the machine; everything it starts runs on the Node this project pins.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '..');
+const bin = (name) => join(root, 'node_modules/.bin', name);
+const node = bin('node');
+const reports = mkdtempSync(join(tmpdir(), 'outrigger-reports-'));
+const children = new Set();
+process.on('exit', () => {
+  for (const child of children) killGroup(child);
+  rmSync(reports, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
+
+const importCheck = join(root, 'scripts/check-imports.mjs');
+/** Name → what it runs, for how many minutes at most, and how its tests are counted (default: the whole stage is one). */
+const stages = {
+  lint: { command: [node, bin('biome'), 'lint', '--diagnostic-level=warn'], minutes: 2 },
+  types: { command: [node, bin('tsc'), '--noEmit'], minutes: 4 },
+  imports: { command: existsSync(importCheck) ? [node, importCheck] : undefined, minutes: 1 },
+  build: { command: ['npm', 'run', '--silent', 'build'], minutes: 4 },
+  suites: { command: [node, bin('vitest'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${join(reports, 'suites')}`], minutes: 6, live: true, count: countSuites },
+  wire: { command: [node, join(root, 'test/wire/run.ts'), '--jobs', '4', '--again', '--report', join(reports, 'wire')], minutes: 6, live: true, count: countWire },
+};
+const quick = ['lint', 'types', 'imports', 'build'];
+
+const chosen = process.argv.slice(2);
+const unknown = chosen.filter((name) => !(name in stages));
+if (unknown.length) {
+  console.error(`no such stage: ${unknown.join(', ')}; there are ${Object.keys(stages).join(', ')}`);
+  process.exit(2);
+}
+const wanted = (name) => chosen.length === 0 || chosen.includes(name);
+
+const results = [];
+if (await install()) {
+  await Promise.all(quick.filter(wanted).map(perform));
+  const built = !results.some(({ name, failed }) => name === 'build' && failed);
+  for (const name of ['suites', 'wire'].filter(wanted)) {
+    // without a build every replayed step would fail, slowly
+    if (built || name !== 'wire') await perform(name);
+    else results.push({ name, seconds: 0, passed: 0, failed: 1, skipped: 0, note: 'not run, there is no build' });
+  }
+}
+report();
+
+async function install() {
+  if (existsSync(join(root, 'node_modules/.package-lock.json')) && existsSync(node)) return true;
+  const command = ['npm', existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install', '--no-audit', '--no-fund'];
+  const started = Date.now();
+  const { ok, note } = await run({ command, minutes: 6, live: true });
+  if (ok && existsSync(node)) return true;
+  results.push({ name: 'install', seconds: (Date.now() - started) / 1000, passed: 0, failed: 1, skipped: 0, note: note ?? 'the pinned node did not arrive' });
+  return false;
+}
+
+async function perform(name) {
+  const stage = stages[name];
+  if (!stage.command) return;
+  console.log(`> ${name}`);
+  const started = Date.now();
+  const { ok, note, output } = await run(stage);
+  if (!ok && !stage.live) console.log(`--- ${name} failed ---\n${output}`);
+  const counts = stage.count?.(ok) ?? { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+  results.push({ name, seconds: (Date.now() - started) / 1000, note, ...counts });
+}
+
+/** `live` stages print as they go, the others only when they fail. */
+function run({ command: [file, ...args], minutes, live }) {
+  return new Promise((done) => {
+    const env = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}${delimiter}${process.env.PATH}` };
+    const child = spawn(file, args, { cwd: root, env, detached: true, stdio: ['ignore', live ? 'inherit' : 'pipe', live ? 'inherit' : 'pipe'] });
+    children.add(child);
+    const output = [];
+    let note;
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (data) => output.push(data));
+    const timer = setTimeout(() => {
+      note = `ended after ${minutes} minutes`;
+      killGroup(child);
+    }, minutes * 60_000);
+    const end = (ok) => {
+      clearTimeout(timer);
+      children.delete(child);
+      done({ ok, note, output: Buffer.concat(output).toString() });
+    };
+    child.once('error', (error) => {
+      note = error.message;
+      end(false);
+    });
+    child.once('exit', (code) => end(code === 0));
+  });
+}
+
+function killGroup(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // already gone
+  }
+}
+
+function countSuites(ok) {
+  const report = readReport('suites');
+  if (!report) return { passed: 0, failed: 1, skipped: 0 };
+  // a file that cannot even be loaded has no tests to count, but it failed
+  const broken = report.testResults.filter(({ status, assertionResults }) => status === 'failed' && !assertionResults.some((test) => test.status === 'failed')).length;
+  const failed = report.numFailedTests + broken;
+  return { passed: report.numPassedTests, failed: failed || (ok ? 0 : 1), skipped: report.numPendingTests + report.numTodoTests };
+}
+
+function countWire(ok) {
+  const report = readReport('wire');
+  return report ? { passed: report.passed, failed: report.failed || (ok ? 0 : 1), skipped: report.skipped } : { passed: 0, failed: 1, skipped: 0 };
+}
+
+function readReport(name) {
+  try {
+    return JSON.parse(readFileSync(join(reports, name), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function report() {
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+  console.log('');
+  for (const { name, seconds, passed, failed, skipped, note } of results) {
+    console.log(`${failed ? 'FAILED' : 'ok    '} ${name.padEnd(8)} ${`${seconds.toFixed(1)} s`.padStart(8)}   ${line(passed, failed, skipped)}${note ? `   (${note})` : ''}`);
+  }
+  process.exitCode = sum('failed') ? 1 : 0;
+  console.log(`\n${line(sum('passed'), sum('failed'), sum('skipped'))}`);
+}
+
+function line(passed, failed, skipped) {
+  return `${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`;
+}
