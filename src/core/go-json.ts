@@ -8,8 +8,16 @@ export const utf8 = (text: string): Uint8Array => encoder.encode(text);
 export const textOfBytes = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 const unsafe = /[<>&\u2028\u2029]/g;
-/** JSON text with Go's HTML escaping: `<`, `>`, `&`, U+2028, U+2029 as \u00xx. Key order is the object's. */
-export const goStringify = (value: unknown): string => JSON.stringify(value).replace(unsafe, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+/** Go's HTML escaping of JSON text: `<`, `>`, `&`, U+2028, U+2029 as \u00xx. */
+export const goEscape = (json: string): string => json.replace(unsafe, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+/** JSON text as Go prints it; key order is the object's. */
+export const goStringify = (value: unknown): string => goEscape(JSON.stringify(value));
+
+/** Compact JSON text of a decoded value. Half a surrogate pair becomes U+FFFD, as Go's decoder makes it. */
+export function compactJson(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.includes('\\ud') ? JSON.stringify(value, (_, v: unknown) => (typeof v === 'string' ? v.toWellFormed() : v)) : text;
+}
 
 /** A copy whose object keys are sorted bytewise at every level, as Go prints maps. */
 export function sortKeys(value: unknown): unknown {

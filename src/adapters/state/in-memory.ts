@@ -1,9 +1,8 @@
 // state.in-memory: state in the memory of this process, gone with it.
-import { etagMismatch } from '../../core/errors.ts';
+import { AdapterError, etagMismatch } from '../../core/errors.ts';
 import { schema } from '../../core/metadata.ts';
-import { bytesOf, etagOf } from '../../blocks/state/options.ts';
+import { checkConcurrency, escapedBytesOf, etagOf } from '../../blocks/state/options.ts';
 import { type DeleteRequest, defineStateStore, type SetRequest } from '../../blocks/state/port.ts';
-import { AdapterError } from '../../core/errors.ts';
 import { likePattern, pageOf } from '../../blocks/state/keys-like.ts';
 
 interface Entry {
@@ -35,7 +34,7 @@ export default defineStateStore({
 
     /** Throws when the write may not happen. */
     const guard = (request: DeleteRequest) => {
-      if (!['', 'first-write', 'last-write'].includes(request.concurrency)) throw new AdapterError('invalid', `unrecognized concurrency model '${request.concurrency}'`);
+      checkConcurrency(request);
       const entry = live(request.key);
       const etag = etagOf(request);
       if (etag !== undefined) {
@@ -43,7 +42,7 @@ export default defineStateStore({
         if (entry.etag !== etag) throw etagMismatch(`state etag not match for key=${request.key}: current=${entry.etag}, expect=${etag}`);
       } else if (request.concurrency === 'first-write' && entry !== undefined) throw etagMismatch('item already exists and no etag was passed');
     };
-    const put = (request: SetRequest, expires: number | undefined) => entries.set(request.key, { data: bytesOf(request.value), etag: crypto.randomUUID(), expires });
+    const put = (request: SetRequest, expires: number | undefined) => entries.set(request.key, { data: escapedBytesOf(request.value), etag: crypto.randomUUID(), expires });
 
     return {
       get: async ({ key }) => {

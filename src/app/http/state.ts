@@ -1,7 +1,7 @@
 // HTTP routes of the state building block.
 import { BodyBroken, BodyTooLarge } from '../../core/host.ts';
 import { type ErrorName, fail } from '../../core/errors.ts';
-import { any, GoJsonError, goStringify, int, list, optionalString, parseFirst, type Reader, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
+import { any, compactJson, GoJsonError, goStringify, int, list, optionalString, parseFirst, type Reader, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
 import { type BulkItem, jsonOf, type SaveItem, type StateBlock } from '../../blocks/state/state.ts';
 import { answer, bodyBytes, callOf, empty, type Handler, header, type HttpCall, json, type Route, segment } from './call.ts';
 import { queryMetadata, queryValue } from './path.ts';
@@ -28,7 +28,7 @@ async function read<T>(call: HttpCall, reader: Reader<T>, is: ErrorName & ('malf
 
 const saveItem = (from: { key: string; value: unknown; etag: string | undefined; metadata: Record<string, string>; options: { concurrency: string; consistency: string } }, query: Record<string, string>): SaveItem => ({
   key: from.key,
-  value: { json: from.value === undefined ? 'null' : JSON.stringify(from.value) },
+  value: { json: from.value === undefined ? 'null' : compactJson(from.value) },
   etag: from.etag,
   metadata: { ...from.metadata, ...query },
   concurrency: from.options.concurrency,

@@ -1,11 +1,14 @@
 // Rules every state store shares: concurrency and consistency words, lifetimes, what counts as an etag.
 import { AdapterError } from '../../core/errors.ts';
 import type { SetRequest, StateValue } from './port.ts';
-import { utf8 } from '../../core/go-json.ts';
+import { goEscape, utf8 } from '../../core/go-json.ts';
 
 /** Refuses unknown words; source: components-contrib/state/requests_options.go. */
-export function checkOptions(request: Pick<SetRequest, 'concurrency' | 'consistency'>): void {
+export function checkConcurrency(request: Pick<SetRequest, 'concurrency'>): void {
   if (!['', 'first-write', 'last-write'].includes(request.concurrency)) throw new AdapterError('invalid', `unrecognized concurrency model '${request.concurrency}'`);
+}
+export function checkOptions(request: Pick<SetRequest, 'concurrency' | 'consistency'>): void {
+  checkConcurrency(request);
   if (!['', 'eventual', 'strong'].includes(request.consistency)) throw new AdapterError('invalid', `unrecognized consistency model '${request.consistency}'`);
 }
 
@@ -24,4 +27,7 @@ export function ttlOf(metadata: Record<string, string>): number | undefined {
   return seconds;
 }
 
+/** The bytes to keep: JSON without HTML escapes (redis and its kin). */
 export const bytesOf = (value: StateValue): Uint8Array => ('json' in value ? utf8(value.json) : value.bytes);
+/** The bytes to keep where daprd's store writes with encoding/json, so that reads show the same escapes (in-memory, sqlite, postgresql). */
+export const escapedBytesOf = (value: StateValue): Uint8Array => ('json' in value ? utf8(goEscape(value.json)) : value.bytes);

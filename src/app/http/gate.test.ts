@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import type { Incoming, RawHeaders } from '../../core/host.ts';
+import { createCors, traceOf, tracingOn, validBaggage, validTraceparent } from './gate.ts';
+
+const incoming = (headers: RawHeaders, method = 'GET') => ({ method, headers, signal: new AbortController().signal }) as unknown as Incoming;
+const good = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+describe('trace context', () => {
+  it.each([
+    [good, true],
+    [good.toUpperCase(), false],
+    [`${good}-x`, false],
+    [`01${good.slice(2)}-x`, true],
+    [`ff${good.slice(2)}`, false],
+    ['00-00000000000000000000000000000000-b7ad6b7169203331-01', false],
+    ['00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01', false],
+  ])('%s is valid: %s', (text, valid) => expect(validTraceparent(text)).toBe(valid));
+
+  it('hands a valid trace on unchanged, with its state', () => {
+    const trace = traceOf(incoming(['Traceparent', good, 'tracestate', 'a=1']));
+    expect(trace.headers).toEqual(['Traceparent', good, 'Tracestate', 'a=1']);
+    expect(trace.context).toMatchObject({ traceparent: good, tracestate: 'a=1' });
+  });
+  it('starts a new unsampled trace otherwise, a different one each time', () => {
+    const [a, b] = [traceOf(incoming(['traceparent', 'nonsense', 'tracestate', 'a=1'])), traceOf(incoming([]))];
+    expect(validTraceparent(a.context.traceparent)).toBe(true);
+    expect(a.context.traceparent).toMatch(/-00$/);
+    expect(a.context.tracestate).toBe('');
+    expect(a.context.traceparent).not.toBe(b.context.traceparent);
+  });
+  it('echoes baggage and refuses what is none', () => {
+    expect(traceOf(incoming(['baggage', 'user=1,tier=gold;p=x'])).headers).toContain('user=1,tier=gold;p=x');
+    expect(traceOf(incoming(['baggage', 'no baggage'])).refusal).toBe('invalid baggage header: no baggage');
+    expect(validBaggage('a=b,')).toBe(false);
+  });
+  it('is off only for a rate of zero', () => expect(['', '0', '0.0', '1', 'abc'].map(tracingOn)).toEqual([true, false, false, true, true]));
+});
+
+describe('CORS', () => {
+  it('is off without origins', () => expect(createCors('')).toBeUndefined());
+  it('decorates, never blocks', () => {
+    const cors = createCors('https://A.example,https://*.b.example')!;
+    expect(cors.actual(incoming(['Origin', 'https://a.example']))).toEqual(['Vary', 'Origin', 'Access-Control-Allow-Origin', 'https://a.example']);
+    expect(cors.actual(incoming(['Origin', 'https://x.b.example']))).toContain('https://x.b.example');
+    expect(cors.actual(incoming(['Origin', 'https://evil.example']))).toEqual(['Vary', 'Origin']);
+  });
+  it('answers preflights with the requested method and headers, canonical', () => {
+    const preflight = createCors('*')!.preflight(incoming(['Origin', 'https://x', 'Access-Control-Request-Method', 'put', 'Access-Control-Request-Headers', 'x-one, X-TWO'], 'OPTIONS'));
+    expect(preflight).toEqual(['Vary', 'Origin', 'Vary', 'Access-Control-Request-Method', 'Vary', 'Access-Control-Request-Headers', 'Access-Control-Allow-Origin', '*', 'Access-Control-Allow-Methods', 'PUT', 'Access-Control-Allow-Headers', 'X-One, X-Two']);
+    expect(createCors('*')!.preflight(incoming(['Origin', 'https://x'], 'OPTIONS'))).toBeUndefined();
+  });
+});
