@@ -1,5 +1,5 @@
 // Component metadata: the fields of a component's `spec.metadata`, decoded by Dapr's two sets of rules (components-contrib metadata/utils.go).
-import { z } from 'zod';
+import * as z from 'zod'; // the namespace form leaves out what is not used, above all the locales
 import { parseDuration } from './duration.ts';
 
 /** The metadata of one component, name → text, names in the case the YAML has. */
