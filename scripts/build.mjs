@@ -1,0 +1,193 @@
+#!/usr/bin/env node
+// `npm run build`: the core as one file that every host loads, thin host files around it, and adapters as files of their own.
+//
+//   dist/core.js                 src/core, src/blocks and src/app with Hono, zod and YAML; the same bytes on every host
+//   dist/node.js bun.js deno.js  hosts; they import core.js
+//   dist/worker.js, worker/      the Workers host with the adapters that run there
+//   dist/adapters/               one file per component type, loaded when a component asks for it
+//   dist/chunks/                 what adapters share, and the vendor libraries, loaded when an adapter opens
+//
+// How: hosts and adapters are bundled first, with everything below src/core, src/blocks and src/app left out; what they
+// import from there becomes the list of the core's exports. Same sources, same output, byte for byte.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, posix, relative, resolve } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const root = resolve(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+const maxCoreGzip = 300 * 1024;
+/** Written by the hosts and adapters where the core is meant; becomes a relative path at the end. */
+const coreName = 'outrigger:core';
+const coreHome = /^src\/(core|blocks|app)\//;
+/** Libraries that live in the core and nowhere else. */
+const coreLibraries = /^(hono|zod|yaml)(\/|$)/;
+const started = performance.now();
+/** Name in the core file → module it comes from. */
+const aliases = new Map();
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  write: false,
+  metafile: true,
+  format: 'esm',
+  target: 'es2023',
+  charset: 'utf8',
+  legalComments: 'none',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  // names stay: stack traces in users' reports must be readable, and after compression they cost little
+  minifyIdentifiers: false,
+  logLevel: 'warning',
+  external: ['node:*', 'cloudflare:*', ...builtinModules],
+};
+
+const hosts = ['node', 'bun', 'deno'].filter((host) => existsSync(join(root, `src/hosts/${host}/main.ts`)));
+// the manifests say which files are component types; the others are parts of them
+const adapters = [...new Set(files('src/adapters').filter((file) => /^src\/adapters\/manifest/.test(file)).flatMap((file) => [...readFileSync(join(root, file), 'utf8').matchAll(/import\('\.\/([^']+)\.ts'\)/g)].map((found) => found[1])))].sort();
+const [shared, worker] = await Promise.all([
+  build({
+    ...common,
+    platform: 'node',
+    conditions: ['node', 'import'],
+    splitting: true,
+    outdir: dist,
+    entryPoints: Object.fromEntries([
+      ...hosts.map((host) => [host, `src/hosts/${host}/main.ts`]),
+      ...adapters.map((name) => [`adapters/${name}`, `src/adapters/${name}.ts`]),
+    ]),
+    chunkNames: 'chunks/[name]-[hash]',
+    plugins: [leaveCoreOut()],
+  }),
+  build({
+    ...common,
+    platform: 'node',
+    conditions: ['workerd', 'worker', 'browser', 'import'],
+    splitting: true,
+    outdir: dist,
+    entryPoints: { worker: 'src/hosts/worker/main.ts' },
+    chunkNames: 'worker/[name]-[hash]',
+    loader: { '.yaml': 'text' },
+    plugins: [leaveCoreOut()],
+  }),
+]);
+const outside = [...shared.outputFiles, ...worker.outputFiles].map(({ path, text }) => ({ name: relative(dist, path).replaceAll('\\', '/'), ...cutFromCore(text) }));
+const core = await buildCore(new Map(outside.flatMap(({ wanted }) => wanted)));
+const sha256 = createHash('sha256').update(core).digest('hex');
+
+// all at once at the end: a sidecar started meanwhile sees the old build or the new one, and what is gone from the sources goes
+const fresh = join(root, `.data/build-${process.pid}`);
+const old = `${fresh}-old`;
+const write = (path, content) => {
+  mkdirSync(dirname(join(fresh, path)), { recursive: true });
+  writeFileSync(join(fresh, path), content);
+};
+write('core.js', core);
+write('package.json', '{"type":"module","private":true}\n');
+for (const { name, text } of outside) {
+  const toCore = posix.relative(posix.dirname(name), 'core.js');
+  write(name, withRequire(text.replaceAll(`"${coreName}"`, `"${toCore.startsWith('.') ? toCore : `./${toCore}`}"`).replaceAll('__CORE_SHA256__', sha256)));
+}
+if (existsSync(dist)) renameSync(dist, old);
+renameSync(fresh, dist);
+rmSync(old, { recursive: true, force: true });
+report();
+
+/** What runs on all hosts: bundled without a platform, and refused when anything of a platform bleeds in. */
+async function buildCore(wanted) {
+  const contents = [...wanted].sort(([a], [b]) => (a < b ? -1 : 1)).map(([alias, { module, name }]) => `export { ${name} as ${alias} } from ${JSON.stringify(coreLibraries.test(module) ? module : `./${module}`)};`).join('\n');
+  const result = await build({
+    ...common,
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    conditions: ['worker', 'browser', 'import'],
+    outfile: join(dist, 'core.js'),
+    stdin: { contents, resolveDir: root, sourcefile: 'core-exports.ts', loader: 'ts' },
+    external: [],
+  });
+  const foreign = Object.keys(result.metafile.inputs).filter((file) => !coreHome.test(file) && !/^node_modules\/(hono|zod|yaml)\//.test(file) && file !== 'core-exports.ts');
+  if (foreign.length) refuse(`the core contains what does not belong there: ${foreign.join(', ')}`);
+  const [{ text }] = result.outputFiles;
+  const bleeding = [/\bnode:\w+/, /\bprocess\.\w+/, /\bDeno\.\w+/, /\bBun\.\w+/, /cloudflare:\w+/, /\brequire\(/, /\b__dirname\b/, /\bioredis\b/].map((word) => word.exec(text)?.[0]).filter(Boolean);
+  if (bleeding.length) refuse(`the core names a runtime: ${bleeding.join(', ')}`);
+  const gzip = gzipSync(text, { level: 9 }).length;
+  if (gzip > maxCoreGzip) refuse(`the core has ${gzip} bytes after gzip, allowed are ${maxCoreGzip}`);
+  return text;
+}
+
+/** Leaves imports of the core's modules in the output, as `outrigger:core/<module>`. */
+function leaveCoreOut() {
+  const libraryExports = new Map();
+  const exportsOf = (library) => {
+    if (!libraryExports.has(library)) libraryExports.set(library, build({ ...common, platform: 'neutral', mainFields: ['module', 'main'], external: [], outfile: 'exports.js', stdin: { contents: `export * from '${library}'`, resolveDir: root } }).then(({ metafile }) => new Set(metafile.outputs['exports.js'].exports)));
+    return libraryExports.get(library);
+  };
+  return {
+    name: 'leave-core-out',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^outrigger:core\// }, ({ path }) => ({ path, external: true, sideEffects: false }));
+      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind }) => {
+        const file = relative(root, resolve(resolveDir, path)).replaceAll('\\', '/');
+        if (!coreHome.test(file)) return undefined;
+        if (kind === 'dynamic-import') return { errors: [{ text: `the core is one file: import ${file} at the top` }] };
+        return { path: `${coreName}/${file}`, external: true, sideEffects: false };
+      });
+      onResolve({ filter: coreLibraries }, ({ path, importer }) => (importer.includes('node_modules') ? undefined : { path: `${path} ${relative(root, importer)}`, namespace: 'core-library', sideEffects: false }));
+      // a library's namespace (`import * as z`), cut down to the members this one importer uses
+      onLoad({ filter: /.*/, namespace: 'core-library' }, async ({ path }) => {
+        const [library, importer] = path.split(' ');
+        const words = new Set(readFileSync(join(root, importer), 'utf8').match(/[A-Za-z_$][\w$]*/g));
+        const names = [...(await exportsOf(library))].filter((name) => words.has(name) || name === 'default').sort();
+        return { contents: `export { ${names.join(', ')} } from '${coreName}/${library}';`, loader: 'js' };
+      });
+    },
+  };
+}
+
+/** Rewrites what a built file imports from the core's modules into imports from the one core file. */
+function cutFromCore(text) {
+  const wanted = [];
+  const rewritten = text.replace(/\b(import|export)\s*(?:\{([^}]*)\}|(\*\s*as\s+[\w$]+)|([\w$]+))?\s*(?:from\s*)?"outrigger:core\/([^"]+)"/g, (found, verb, list, all, byDefault, module) => {
+    if (all || (list === undefined && byDefault === undefined)) refuse(`import the names you need from ${module}, not the whole of it: ${found}`);
+    const items = byDefault ? [`default as ${byDefault}`] : list.split(',');
+    const names = items.map((item) => {
+      const [name, local = name] = item.trim().split(/\s+as\s+/);
+      const alias = `${module.replace(/^src\//, '').replace(/\.ts$/, '').replace(/[^A-Za-z0-9]/g, '_')}$${name}`;
+      const other = aliases.get(alias);
+      if (other !== undefined && other !== module) refuse(`${module} and ${other} have names too much alike`);
+      aliases.set(alias, module);
+      wanted.push([alias, { module, name }]);
+      return `${alias} as ${local}`;
+    });
+    return `${verb}{${names.join(',')}}from"${coreName}"`;
+  });
+  return { text: rewritten, wanted };
+}
+
+/** CommonJS vendor libraries ask for Node's own modules with `require`, which an ES module does not have. */
+function withRequire(text) {
+  return text.includes('typeof require') ? `import{createRequire as __create}from"node:module";const require=__create("file:///");${text}` : text;
+}
+
+function files(folder) {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .map((file) => posix.join(folder, file.replaceAll('\\', '/')))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .sort();
+}
+
+function report() {
+  const size = (text) => `${(text.length / 1024).toFixed(1)} KB, gzip ${(gzipSync(text, { level: 9 }).length / 1024).toFixed(1)} KB`;
+  const at = (name) => `${size(readFileSync(join(dist, name)))}`;
+  console.log(`dist/core.js    ${size(core)}   sha256 ${sha256}`);
+  for (const host of [...hosts, 'worker']) console.log(`dist/${`${host}.js`.padEnd(10)} ${at(`${host}.js`)}`);
+  console.log(`${adapters.length} adapters, ${outside.length} files, ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+function refuse(message) {
+  console.error(`build: ${message}`);
+  process.exit(1);
+}
