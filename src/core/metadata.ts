@@ -52,6 +52,14 @@ export interface MetadataSchema<T> {
 /** Wrong component metadata; the message names the field and what is wrong with it. */
 export class MetadataError extends Error {
   override name = 'MetadataError';
+  /** The field that could not be decoded and what is wrong with it, where that is the trouble. */
+  readonly field: string | undefined;
+  readonly problem: string | undefined;
+  constructor(message: string, field?: string, problem?: string) {
+    super(message);
+    this.field = field;
+    this.problem = problem;
+  }
 }
 
 /**
@@ -82,7 +90,8 @@ export function schema<S extends z.ZodRawShape>(shape: S, aliases: Record<string
       if (result.success) return result.data;
       const issue = result.error.issues[0];
       const at = issue?.path.join('.') ?? '';
-      throw new MetadataError(issue?.code === 'invalid_type' ? `missing ${at} in metadata` : `metadata field ${at}: ${issue?.message ?? 'invalid'}`);
+      if (issue?.code === 'invalid_type') throw new MetadataError(`missing ${at} in metadata`);
+      throw new MetadataError(`metadata field ${at}: ${issue?.message ?? 'invalid'}`, at, issue?.message);
     },
   };
 }
