@@ -85,24 +85,57 @@ export interface ApiRule {
   version: string;
   protocol: string;
 }
+/** `spec.httpPipeline.handlers[]`; version defaults to v1. */
+export interface PipelineHandler {
+  name: string;
+  type: string;
+  version: string;
+}
+export interface OtelSpec {
+  protocol: string;
+  endpointAddress: string;
+  isSecure: boolean;
+  /** `name=value`. */
+  headers: string[];
+  timeoutMs?: number;
+}
+export interface MetricsSpec {
+  enabled: boolean;
+  recordErrorCodes: boolean;
+  http: { increasedCardinality?: boolean; pathMatching: string[]; excludeVerbs: boolean };
+  /** Milliseconds; empty = Dapr's own buckets. */
+  latencyDistributionBuckets: number[];
+  /** Labels whose values matching an expression are replaced by the expression's name. */
+  rules: { name: string; labels: { name: string; regex: Record<string, string> }[] }[];
+}
+export interface AccessControlSpec {
+  defaultAction: string;
+  trustDomain: string;
+  policies: { appId: string; defaultAction: string; trustDomain: string; namespace: string; operations: { name: string; httpVerb: string[]; action: string }[] }[];
+}
 /** Kind Configuration, all `--config` files merged onto the defaults. Source: dapr/pkg/config/configuration.go. */
 export interface Configuration {
-  tracing: { samplingRate: string; stdout: boolean; zipkin?: { endpointAddress: string }; otel?: Record<string, unknown> };
-  metrics: { enabled: boolean; [option: string]: unknown };
-  httpPipeline: { name: string; type: string; version: string }[];
-  appHttpPipeline: { name: string; type: string; version: string }[];
+  tracing: { samplingRate: string; stdout: boolean; zipkin?: { endpointAddress: string }; otel?: OtelSpec };
+  metrics: MetricsSpec;
+  httpPipeline: PipelineHandler[];
+  appHttpPipeline: PipelineHandler[];
   nameResolution: { component: string; version: string; configuration: Record<string, unknown> } | undefined;
   secrets: { scopes: SecretScope[] };
   /** Denied component types, `type` or `type/version`. */
   componentsDeny: string[];
-  accessControl: Record<string, unknown> | undefined;
+  /** undefined: nothing configured, every call is allowed. */
+  accessControl: AccessControlSpec | undefined;
   api: { allowed: ApiRule[]; denied: ApiRule[] };
   features: { name: string; enabled: boolean }[];
   logging: { apiLogging: { enabled: boolean; obfuscateURLs: boolean; omitHealthChecks: boolean } };
+  /** WASM components always run in strict mode. */
+  wasmStrictSandbox: boolean;
+  /** `spec.workflow` as written. */
+  workflow: Record<string, unknown>;
 }
 export const defaultConfiguration = (): Configuration => ({
   tracing: { samplingRate: '', stdout: false },
-  metrics: { enabled: true },
+  metrics: { enabled: true, recordErrorCodes: false, http: { pathMatching: [], excludeVerbs: false }, latencyDistributionBuckets: [], rules: [] },
   httpPipeline: [],
   appHttpPipeline: [],
   nameResolution: undefined,
@@ -112,4 +145,6 @@ export const defaultConfiguration = (): Configuration => ({
   api: { allowed: [], denied: [] },
   features: [],
   logging: { apiLogging: { enabled: false, obfuscateURLs: false, omitHealthChecks: false } },
+  wasmStrictSandbox: false,
+  workflow: {},
 });

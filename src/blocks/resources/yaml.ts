@@ -51,11 +51,11 @@ const tag = (name: string, test: RegExp, resolve: (text: string) => unknown): Sc
 const goScalars: ScalarTag[] = [
   tag('null', /^(~|null|Null|NULL)?$/, () => null),
   tag('bool', /^(y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF)$/, (text) => words[text]),
-  tag('int', /^[-+0-9][-+0-9a-fA-FxXoO_]*$/, (text) => number(text)),
-  tag('float', /^[-+.0-9][-+.0-9eE_a-zA-Z]*$/, (text) => number(text)),
+  tag('int', /^[-+0-9][-+0-9a-fA-FxXoO_]*$/, (text) => resolveNumber(text)),
+  tag('float', /^[-+.0-9][-+.0-9eE_a-zA-Z]*$/, (text) => resolveNumber(text)),
 ];
 /** Text stays text where the characters look like a number but make none. Numbers are bigint where a double would lose digits. */
-function number(text: string): unknown {
+export function resolveNumber(text: string): string | number | bigint {
   if (/^[-+]?\.(inf|Inf|INF)$/.test(text)) return text.startsWith('-') ? -Infinity : Infinity;
   if (/^\.(nan|NaN|NAN)$/.test(text)) return Number.NaN;
   const plain = text.startsWith('.') ? text : text.replaceAll('_', '');
