@@ -13,6 +13,8 @@ export type Sidecar = Awaited<ReturnType<typeof startSidecar>>;
 export type SidecarOptions = {
   /** Default: OUTRIGGER_RUNTIME, else node. */
   runtime?: Runtime;
+  /** Another command than the built sidecar. */
+  command?: string[];
   /** daprd flags; they come last, so they win over the harness's own (ports, loopback addresses, a short shutdown). */
   flags?: string[];
   /** File name → text, written into the resources folder. */
@@ -28,9 +30,9 @@ export type SidecarOptions = {
 const root = resolve(import.meta.dirname, '../..');
 const binary = (name: string) => join(root, 'node_modules/.bin', name);
 const commands: Record<Runtime, string[]> = {
-  node: [binary('node'), join(root, 'dist/node.mjs')],
-  bun: [binary('bun'), join(root, 'dist/bun.mjs')],
-  deno: [binary('deno'), 'run', '-A', join(root, 'dist/deno.mjs')],
+  node: [binary('node'), join(root, 'dist/node.js')],
+  bun: [binary('bun'), join(root, 'dist/bun.js')],
+  deno: [binary('deno'), 'run', '-A', join(root, 'dist/deno.js')],
 };
 
 /** What starts the sidecar: OUTRIGGER_COMMAND (words separated by blanks), else the built one for that runtime. */
@@ -47,7 +49,7 @@ export async function startSidecar(options: SidecarOptions = {}) {
   const ports = { http: await freePort(), grpc: await freePort(), internal: await freePort(), metrics: await freePort() };
   const started = start(
     [
-      ...sidecarCommand(options.runtime),
+      ...(options.command ?? sidecarCommand(options.runtime)),
       '--app-id=test',
       `--dapr-http-port=${ports.http}`,
       `--dapr-grpc-port=${ports.grpc}`,

@@ -1,0 +1,152 @@
+// Puts load on one port: as fast as answers come (saturating) or at a fixed rate, whatever the answers do (open loop).
+import { openConnection } from './connection.ts';
+import { listenForDeliveries, publishRequest } from './deliveries.ts';
+import { type Quantiles, quantiles } from './samples.ts';
+
+export type Job = {
+  port: number;
+  connections: number;
+  /** Measured time; `warmMs` before it is not measured. */
+  ms: number;
+  warmMs: number;
+  /** Requests per second; without it saturating. */
+  rate?: number;
+  /** Whole requests as text, sent in turn. */
+  requests?: string[];
+  /** Or: messages published to this path; one is done when it has been delivered to /deliver. */
+  publish?: string;
+};
+export type Result = {
+  /** Completed per second. */
+  perSecond: number;
+  latency: Quantiles;
+  /** Answers that were no 2xx, broken connections, messages that never arrived. */
+  errors: number;
+  /** Of a fixed-rate run: the share of requests that could be completed. */
+  kept: number;
+};
+
+/** Two milliseconds are the generator's own timer; whoever is later than that waited for a free connection. */
+const timerSlackMs = 2;
+const drainMs = 2000;
+
+export async function run(job: Job): Promise<Result> {
+  const load = job.publish === undefined ? requestLoad(job) : publishLoad(job, job.publish);
+  const begin = performance.now() + job.warmMs;
+  const end = begin + job.ms;
+  const samples: number[] = [];
+  let errors = 0;
+  let due = 0; // of a fixed rate: what should have been started within the measured time
+
+  // Per connection: when its request was meant to start; -1 while it is free.
+  const started = new Float64Array(job.connections).fill(-1);
+  const free: number[] = [];
+  const late: number[] = []; // intended times that found no free connection
+  const begun = (slot: number, at: number) => {
+    started[slot] = at;
+    load.send(slot);
+  };
+  const completed = (slot: number, ok: boolean) => {
+    const at = started[slot] as number;
+    if (at < 0) return;
+    const now = performance.now();
+    // saturating counts what ends in the measured time, a fixed rate what was meant to start in it
+    if (job.rate === undefined ? now >= begin && now < end : at >= begin && at < end) {
+      samples.push(now - at);
+      if (!ok) errors++;
+    }
+    started[slot] = -1;
+    if (job.rate === undefined && now < end) return begun(slot, now);
+    const waiting = late.shift();
+    if (waiting === undefined) free.push(slot);
+    else begun(slot, waiting);
+  };
+  await load.open(completed);
+
+  if (job.rate === undefined) {
+    for (let slot = 0; slot < job.connections; slot++) begun(slot, performance.now());
+    await until(end);
+  } else {
+    for (let slot = 0; slot < job.connections; slot++) free.push(slot);
+    const gap = 1000 / job.rate;
+    for (let next = performance.now(); next < end; ) {
+      for (let now = performance.now(); next <= now && next < end; next += gap) {
+        if (next >= begin) due++;
+        const slot = free.pop();
+        const at = now - next < timerSlackMs ? now : next;
+        if (slot === undefined) late.push(at);
+        else begun(slot, at);
+      }
+      await until(performance.now() + 1);
+    }
+  }
+  for (const stop = performance.now() + drainMs; performance.now() < stop && started.some((at) => at >= 0); ) await until(performance.now() + 5);
+  const lost = started.reduce((count, at) => count + (at >= 0 ? 1 : 0), 0) + late.length;
+  load.close();
+  return { perSecond: samples.length / (job.ms / 1000), latency: quantiles(samples), errors: errors + lost, kept: due ? samples.length / due : 1 };
+}
+
+type Load = { open(completed: (slot: number, ok: boolean) => void): Promise<void>; send(slot: number): void; close(): void };
+
+function requestLoad({ port, connections, requests = [] }: Job): Load {
+  const bytes = requests.map((text) => Buffer.from(text));
+  let turn = 0;
+  let lines: Awaited<ReturnType<typeof openConnection>>[] = [];
+  return {
+    async open(completed) {
+      lines = await Promise.all(Array.from({ length: connections }, (_, slot) => openConnection(port, (status) => completed(slot, status >= 200 && status < 300))));
+    },
+    send: (slot) => lines[slot]?.send(bytes[turn++ % bytes.length] as Buffer),
+    close: () => {
+      for (const line of lines) line.close();
+    },
+  };
+}
+
+// A message is complete when its publish was answered and it has been delivered, in whichever order.
+let deliveries: { port: number; handler: (seq: number) => void } | undefined;
+
+/** Has to be open before the sidecar that delivers here is started. */
+export async function openDeliveries(port: number): Promise<void> {
+  const target = { port, handler: (_seq: number) => {} };
+  deliveries = target;
+  await listenForDeliveries(port, (seq) => target.handler(seq));
+}
+
+function publishLoad({ port, connections }: Job, path: string): Load {
+  const request = publishRequest(port, path);
+  const base = Math.floor(Math.random() * 1000) * connections * 1000; // leftovers of an earlier run do not count here
+  const expected = new Int32Array(connections);
+  const halves = new Uint8Array(connections);
+  let seq = base;
+  let lines: Awaited<ReturnType<typeof openConnection>>[] = [];
+  const slots = new Map<number, number>();
+  return {
+    async open(completed) {
+      const half = (slot: number, ok: boolean) => {
+        halves[slot] = (halves[slot] as number) + 1;
+        if (!ok || halves[slot] === 2) completed(slot, ok);
+      };
+      if (deliveries)
+        deliveries.handler = (number) => {
+          const slot = slots.get(number);
+          if (slot === undefined || expected[slot] !== number) return;
+          slots.delete(number);
+          half(slot, true);
+        };
+      lines = await Promise.all(Array.from({ length: connections }, (_, slot) => openConnection(port, (status) => half(slot, status >= 200 && status < 300))));
+    },
+    send: (slot) => {
+      const number = seq++;
+      slots.set(number, slot);
+      expected[slot] = number;
+      halves[slot] = 0;
+      lines[slot]?.send(request.numbered(number));
+    },
+    close: () => {
+      for (const line of lines) line.close();
+    },
+  };
+}
+
+const until = (at: number) => new Promise<void>((done) => setTimeout(done, Math.max(0, at - performance.now())));
