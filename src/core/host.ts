@@ -42,9 +42,19 @@ export interface TcpPort {
   probe(host: string, port: number, options: { timeoutMs: number; tls?: boolean }): Promise<boolean>;
 }
 
-/** Synchronous, as in SQLite itself. Parameters: text, number, bigint, bytes, null. */
+/** Synchronous, as in SQLite itself. Parameters: text, number, bigint, bytes, null. Whatever fails throws SqliteFailure. */
 export interface SqlitePort {
+  /** `path` may be a `file:` URI with SQLite's own parameters. busyTimeoutMs: how long a statement blocks while somebody else holds the lock; default 2000. */
   open(path: string, options?: { readOnly?: boolean; busyTimeoutMs?: number }): Promise<SqliteDatabase>;
+}
+/** SQLite said no. `code` is its primary result code: 5 and 6 mean that somebody else holds the lock. */
+export class SqliteFailure extends Error {
+  override name = 'SqliteFailure';
+  readonly code: number;
+  constructor(code: number, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
 }
 export type SqliteValue = string | number | bigint | Uint8Array | null;
 export interface SqliteStatement {

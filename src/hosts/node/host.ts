@@ -4,7 +4,8 @@ import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import type { FilesPort, Host, HttpPort, RuntimeName, SqlitePort, TcpPort } from '../../core/host.ts';
+import type { FilesPort, Host, HttpPort, RuntimeName, TcpPort } from '../../core/host.ts';
+import { sqlite } from './sqlite.ts';
 
 const files: FilesPort = {
   read: async (path) => readFile(path),
@@ -17,27 +18,6 @@ const files: FilesPort = {
   },
   resolve: (path) => resolve(path),
 };
-
-const sqlite: SqlitePort = {
-  open: async (path, options = {}) => {
-    const { DatabaseSync } = await import('node:sqlite');
-    const database = new DatabaseSync(path, { readOnly: options.readOnly ?? false });
-    database.exec(`PRAGMA busy_timeout = ${Math.round(options.busyTimeoutMs ?? 2000)}`);
-    return {
-      exec: (sql) => database.exec(sql),
-      prepare: (sql) => {
-        const statement = database.prepare(sql);
-        return {
-          run: (...parameters) => ({ changes: Number(statement.run(...parameters).changes) }),
-          get: (...parameters) => statement.get(...parameters) as ReturnType<ReturnType<SqliteDatabaseLike['prepare']>['get']>,
-          all: (...parameters) => statement.all(...parameters) as ReturnType<ReturnType<SqliteDatabaseLike['prepare']>['all']>,
-        };
-      },
-      close: () => database.close(),
-    };
-  },
-};
-type SqliteDatabaseLike = Awaited<ReturnType<SqlitePort['open']>>;
 
 const tcp: TcpPort = {
   probe: (host, port, { timeoutMs, tls }) =>
