@@ -111,7 +111,7 @@ async function buildCore(wanted) {
   const foreign = Object.keys(result.metafile.inputs).filter((file) => !coreHome.test(file) && !/^node_modules\/(hono|zod|yaml)\//.test(file) && file !== 'core-exports.ts');
   if (foreign.length) refuse(`the core contains what does not belong there: ${foreign.join(', ')}`);
   const [{ text }] = result.outputFiles;
-  const bleeding = [/\bnode:\w+/, /\bprocess\.\w+/, /\bDeno\.\w+/, /\bBun\.\w+/, /cloudflare:\w+/, /\brequire\(/, /\b__dirname\b/, /\bioredis\b/].map((word) => word.exec(text)?.[0]).filter(Boolean);
+  const bleeding = [/["'`](?:node|bun|cloudflare):\w+/, /(?<![\w$.])process\.\w+/, /(?<![\w$.])Deno\.\w+/, /(?<![\w$.])Bun\.\w+/, /\brequire\(/, /\b__dirname\b/, /\bioredis\b/].map((word) => word.exec(text)?.[0]).filter(Boolean);
   if (bleeding.length) refuse(`the core names a runtime: ${bleeding.join(', ')}`);
   const gzip = gzipSync(text, { level: 9 }).length;
   if (gzip > maxCoreGzip) refuse(`the core has ${gzip} bytes after gzip, allowed are ${maxCoreGzip}`);
@@ -120,31 +120,37 @@ async function buildCore(wanted) {
 
 /** Leaves imports of the core's modules in the output, as `outrigger:core/<module>`. */
 function leaveCoreOut() {
-  const libraryExports = new Map();
-  const exportsOf = (library) => {
-    if (!libraryExports.has(library)) libraryExports.set(library, build({ ...common, platform: 'neutral', mainFields: ['module', 'main'], external: [], outfile: 'exports.js', stdin: { contents: `export * from '${library}'`, resolveDir: root } }).then(({ metafile }) => new Set(metafile.outputs['exports.js'].exports)));
-    return libraryExports.get(library);
+  const known = new Map();
+  const exportsOf = (module) => {
+    if (!known.has(module)) {
+      const ours = coreHome.test(module);
+      const options = ours ? { entryPoints: [module], bundle: false, external: undefined } : { stdin: { contents: `export * from '${module}'`, resolveDir: root }, external: [] };
+      known.set(module, build({ ...common, platform: 'neutral', mainFields: ['module', 'main'], ...options, outfile: 'exports.js' }).then(({ metafile }) => metafile.outputs['exports.js'].exports));
+    }
+    return known.get(module);
   };
   return {
     name: 'leave-core-out',
     setup({ onResolve, onLoad }) {
       onResolve({ filter: /^outrigger:core\// }, ({ path }) => ({ path, external: true, sideEffects: false }));
-      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind }) => {
+      onResolve({ filter: /^\.{1,2}\// }, ({ path, importer, resolveDir, kind }) => {
         const file = relative(root, resolve(resolveDir, path)).replaceAll('\\', '/');
         if (!coreHome.test(file)) return undefined;
-        if (kind === 'dynamic-import') return { errors: [{ text: `the core is one file: import ${file} at the top` }] };
-        return { path: `${coreName}/${file}`, external: true, sideEffects: false };
+        return kind === 'dynamic-import' ? partly(file, importer) : { path: `${coreName}/${file}`, external: true, sideEffects: false };
       });
-      onResolve({ filter: coreLibraries }, ({ path, importer }) => (importer.includes('node_modules') ? undefined : { path: `${path} ${relative(root, importer)}`, namespace: 'core-library', sideEffects: false }));
-      // a library's namespace (`import * as z`), cut down to the members this one importer uses
-      onLoad({ filter: /.*/, namespace: 'core-library' }, async ({ path }) => {
-        const [library, importer] = path.split(' ');
+      onResolve({ filter: coreLibraries }, ({ path, importer }) => (importer.includes('node_modules') ? undefined : partly(path, importer)));
+      // `import * as z` and `await import(…)`: a module of its own that passes on what this one importer uses
+      onLoad({ filter: /.*/, namespace: 'core-part' }, async ({ path }) => {
+        const [module, importer] = path.split(' ');
         const words = new Set(readFileSync(join(root, importer), 'utf8').match(/[A-Za-z_$][\w$]*/g));
-        const names = [...(await exportsOf(library))].filter((name) => words.has(name) || name === 'default').sort();
-        return { contents: `export { ${names.join(', ')} } from '${coreName}/${library}';`, loader: 'js' };
+        const names = (await exportsOf(module)).filter((name) => words.has(name)).sort();
+        return { contents: `export { ${names.join(', ')} } from '${coreName}/${module}';`, loader: 'js' };
       });
     },
   };
+  function partly(module, importer) {
+    return { path: `${module} ${relative(root, importer)}`, namespace: 'core-part', sideEffects: false };
+  }
 }
 
 /** Rewrites what a built file imports from the core's modules into imports from the one core file. */
@@ -169,7 +175,7 @@ function cutFromCore(text) {
 
 /** CommonJS vendor libraries ask for Node's own modules with `require`, which an ES module does not have. */
 function withRequire(text) {
-  return text.includes('typeof require') ? `import{createRequire as __create}from"node:module";const require=__create("file:///");${text}` : text;
+  return text.includes('typeof require') ? `import{createRequire as outriggerRequire}from"node:module";const require=outriggerRequire("file:///");${text}` : text;
 }
 
 function files(folder) {
