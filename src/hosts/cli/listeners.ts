@@ -1,0 +1,72 @@
+// The ports and sockets of one run: HTTP API on every listen address, public port, each retried and closed together.
+import type { HandleCall } from '../../app/http/api.ts';
+import type { Logger } from '../../core/log.ts';
+import { patiently } from './network.ts';
+import type { Launch } from './options.ts';
+import type { ListenAt, Listener, Platform } from './platform.ts';
+
+export interface OpenPorts {
+  /** Takes no more connections, resolves when what is in hand is answered. */
+  close(): Promise<void>;
+  destroy(): void;
+}
+interface Context {
+  platform: Platform;
+  log: Logger;
+  stop: AbortSignal;
+}
+
+/** Opens the HTTP API on every address. Resolves once one is open (the others go on trying for 10 s), rejects when none is. */
+export async function openApi(launch: Launch, handle: HandleCall, { platform, log, stop }: Context): Promise<OpenPorts> {
+  const open: Listener[] = [];
+  const scoped = log.scope('dapr.runtime.http');
+  const { socketFolder, listenAddresses, maxHeaderBytes } = launch;
+  const { appId, httpPort } = launch.settings;
+  let closing = false;
+  const socket = `${socketFolder}/dapr-${appId}-http.socket`;
+  const attempts = socketFolder !== ''
+    ? [platform.listen(handle, { path: socket }, { maxHeaderBytes })]
+    : listenAddresses.map((address) => patiently(() => platform.listen(handle, at(address, httpPort), { maxHeaderBytes }), stop));
+  const opened = attempts.map(async (attempt, i) => {
+    const name = socketFolder !== '' ? `UNIX socket: ${socket}` : `TCP address: ${listenAddresses[i]}:${httpPort}`;
+    try {
+      const listener = await attempt;
+      open.push(listener);
+      if (closing) listener.destroy();
+      scoped.info(`HTTP server listening on ${name}`);
+    } catch (error) {
+      scoped.debug(`Failed to listen for HTTP server on ${name} with error: ${reason(error)}`);
+      throw error;
+    }
+  });
+  try {
+    await Promise.any(opened);
+  } catch (error) {
+    const first = (error as AggregateError).errors[0];
+    throw new Error(`failed to start HTTP server: ${socketFolder !== '' ? '' : 'could not listen on any endpoint: '}${reason(first)}`);
+  }
+  for (const one of opened) one.catch(() => {}); // told above
+  log.info(socketFolder !== '' ? 'HTTP server is running on a Unix Domain Socket' : `HTTP server is running on port ${httpPort}`);
+  return {
+    close: async () => {
+      closing = true;
+      await Promise.all(open.map((listener) => listener.close()));
+    },
+    destroy: () => {
+      closing = true;
+      for (const listener of open) listener.destroy();
+    },
+  };
+}
+
+/** Health and metadata on a port of their own; tried once. */
+export async function openPublic(launch: Launch, handle: HandleCall, { platform }: Context): Promise<OpenPorts> {
+  try {
+    return await platform.listen(handle, at(launch.publicAddress, launch.publicPort ?? 0), { maxHeaderBytes: launch.maxHeaderBytes });
+  } catch (error) {
+    throw new Error(`failed to start public HTTP server: ${reason(error)}`);
+  }
+}
+
+const at = (address: string, port: number): ListenAt => ({ host: address.replace(/^\[(.*)\]$/, '$1'), port });
+const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
