@@ -3,5 +3,6 @@ import type { Manifest } from '../blocks/components/definition.ts';
 
 export const manifest: Manifest = [
   { type: 'state.in-memory', load: () => import('./state/in-memory.ts') },
+  { type: 'state.redis', load: () => import('./state/redis.ts') },
   { type: 'state.sqlite', aliases: ['state.sqlite3'], load: () => import('./state/sqlite.ts') },
 ];
