@@ -2,7 +2,7 @@
 import type { Host, Incoming } from '../core/host.ts';
 import type { Logger } from '../core/log.ts';
 import type { Manifest } from '../blocks/components/definition.ts';
-import { loadComponents } from '../blocks/components/processor.ts';
+import { createProcessor } from '../blocks/components/processor.ts';
 import { createComponentStore, type ComponentStore } from '../blocks/components/store.ts';
 import { createHealth, type Health } from '../blocks/health/health.ts';
 import { createMetadataBlock } from '../blocks/metadata/metadata.ts';
@@ -50,6 +50,7 @@ export function createApp(options: AppOptions): Outrigger {
   const { host, settings, configuration, resources, log } = options;
   const { appId, namespace } = settings;
   const components = createComponentStore();
+  const processor = createProcessor({ host, manifest: options.manifest, log, components, appId, namespace, deny: configuration.componentsDeny });
   const health = createHealth();
   const runtimeReady = health.target('runtime');
   let initialized = false;
@@ -89,7 +90,7 @@ export function createApp(options: AppOptions): Outrigger {
     health,
     components,
     start: async () => {
-      await loadComponents(resources.components, { host, manifest: options.manifest, log, components, appId, namespace });
+      await processor.load(resources.components);
       health.setOutbound(true);
       initialized = true;
       runtimeReady();

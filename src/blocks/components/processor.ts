@@ -1,9 +1,14 @@
-// Opens components from their resources: finds the definition, decodes metadata, waits for open() at most initTimeout.
+// Opens and closes components: finds the definition, resolves metadata, waits for open() at most initTimeout (Dapr: pkg/runtime/processor).
+import { textOf } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
-import type { Properties } from '../../core/metadata.ts';
+import { type Properties, property } from '../../core/metadata.ts';
 import type { ComponentResource } from '../resources/kinds.ts';
-import type { AnyDefinition, Manifest, ManifestRow } from './definition.ts';
+import { componentLabel } from '../resources/loader.ts';
+import { expandTemplates, redact, resolveItems } from '../resources/values.ts';
+import { prefixOf } from '../state/keys.ts';
+import type { AnyDefinition, Block, Closable, Manifest, ManifestRow } from './definition.ts';
+import { categoryOf, isDaprType } from './known-types.ts';
 import type { ComponentStore } from './store.ts';
 
 export interface ProcessorOptions {
@@ -12,24 +17,199 @@ export interface ProcessorOptions {
   log: Logger;
   components: ComponentStore;
   appId: string;
+  /** Environment NAMESPACE, '' when unset. */
   namespace: string;
+  /** `spec.components.deny` of the Configuration. */
+  deny?: readonly string[];
 }
 
-/** Opens every component in order; rejects at the first that fails without ignoreErrors. */
-export async function loadComponents(resources: readonly ComponentResource[], options: ProcessorOptions): Promise<void> {
-  for (const resource of resources) {
-    const properties: Properties = Object.fromEntries(resource.metadata.map((m) => [m.name, String(m.value ?? '')]));
+export interface Processor {
+  /** Secret stores first, then the rest in order, one at a time. Rejects at the first that fails without ignoreErrors. */
+  load(resources: readonly ComponentResource[]): Promise<void>;
+  /** Opens one component, then those that waited for it as their secret store. A failure under ignoreErrors is only logged. */
+  open(resource: ComponentResource): Promise<void>;
+  /** Closes one component and forgets it; one that is parked or unknown is forgotten too. */
+  close(name: string): Promise<void>;
+  /** Components that wait for a secret store which is not loaded. */
+  parked(): readonly ComponentResource[];
+}
+
+export function createProcessor(options: ProcessorOptions): Processor {
+  const { host, components, appId, namespace } = options;
+  const log = options.log.scope('dapr.runtime.processor');
+  const secretLog = options.log.scope('dapr.runtime.processor.secret');
+  /** By the secret store waited for. */
+  const waiting = new Map<string, ComponentResource[]>();
+
+  const open = async (resource: ComponentResource): Promise<void> => {
+    const label = componentLabel(resource);
+    log.debug(`Loading component: ${label}`);
+    const resolved = await resolveItems({ kind: 'Component', ...resource }, resource.metadata, { env: host.env, log: secretLog, secretStore: (name) => components.secretstores.get(name)?.port });
+    if (resolved.waitsFor !== undefined) {
+      waiting.set(resolved.waitsFor, [...(waiting.get(resolved.waitsFor) ?? []), resource]);
+      return;
+    }
+    try {
+      const category = categoryOf(resource.type);
+      if (category === undefined) throw new Error(`incorrect type ${resource.type}`);
+      await start(resource, category, () => expandTemplates(resolved.items, { env: host.env, appId }), resolved.hidden);
+    } catch (error) {
+      const text = `process component ${resource.name} error: ${redact(textOf(error), resolved.hidden)}`;
+      if (resource.ignoreErrors) return log.error(`Ignoring error processing component: ${text}`);
+      log.warn(`Error processing component, daprd will exit gracefully: ${text}`);
+      throw new Error(text);
+    }
+    log.info(`Component loaded: ${label}`);
+    if (!components.secretstores.has(resource.name)) return;
+    const dependents = waiting.get(resource.name) ?? [];
+    waiting.delete(resource.name);
+    for (const dependent of dependents) await open(dependent);
+  };
+
+  /** From resolved metadata to an open port in the store. Throws with upstream's double wrapping. */
+  const start = async (resource: ComponentResource, category: Block, expand: () => Properties, hidden: readonly string[]): Promise<void> => {
+    const label = componentLabel(resource);
+    let opened: { definition: AnyDefinition; properties: Properties; port: Closable };
+    try {
+      if (resource.initTimeoutMs <= 0) throw new Error(`init timeout for component ${label}`);
+      const definition = await definitionOf(resource, category);
+      const properties = initialised(label, () => propertiesFor(category, expand()));
+      if (category === 'state') initialised(label, () => checkStateStore(resource, properties));
+      const port = await openInTime(resource, definition, properties);
+      opened = { definition, properties, port };
+    } catch (error) {
+      log.error(`Failed to init component ${label}: ${redact(textOf(error), hidden)}`);
+      throw failure('INIT_COMPONENT_FAILURE', label, error);
+    }
+    const { definition, properties, port } = opened;
+    components.add({ name: resource.name, type: resource.type, version: resource.version, block: definition.block, features: definition.features, properties, port, resource });
+  };
+
+  const definitionOf = async (resource: ComponentResource, category: Block): Promise<AnyDefinition> => {
+    const label = componentLabel(resource);
     const row = findRow(options.manifest, resource.type, resource.version);
-    if (!row?.load) throw new Error(`couldn't find component ${resource.type}/${resource.version}`);
-    const definition: AnyDefinition = (await row.load()).default;
-    const port = await definition.open(definition.metadata.parse(properties), {
-      host: options.host, log: options.log.scope('dapr.contrib'), name: resource.name, appId: options.appId, namespace: options.namespace, properties, signal: AbortSignal.timeout(resource.initTimeoutMs),
+    if (!row) throw unknownType(resource, category);
+    const unavailable = () => failure('CREATE_COMPONENT_FAILURE', label, new Error(`component ${label} is not available on this runtime`));
+    if (!row.load) throw unavailable();
+    const definition = (await row.load()).default;
+    if (!definition.runtimes.includes(host.runtime)) throw unavailable();
+    return definition;
+  };
+
+  const propertiesFor = (category: Block, properties: Properties): Properties => (category === 'pubsub' ? { ...properties, consumerID: properties.consumerID?.trim() || appId } : properties);
+
+  const checkStateStore = (resource: ComponentResource, properties: Properties): void => {
+    for (const [name, what] of notBuilt) {
+      if (property(properties, name) !== undefined) throw new Error(`metadata property ${name} asks for ${what}, which this release of Outrigger does not have; without it the store would ${consequence[what]}`);
+    }
+    try {
+      prefixOf(properties, { store: resource.name, appId, namespace });
+    } catch (error) {
+      throw new Error(`failed to save lock keyprefix: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+
+  /** Aborts the signal when the time is over; an open() that ends later is closed again. */
+  const openInTime = async (resource: ComponentResource, definition: AnyDefinition, properties: Properties): Promise<Closable> => {
+    const label = componentLabel(resource);
+    const controller = new AbortController();
+    let late = false;
+    const opening = (async () => definition.open(definition.metadata.parse(properties), { host, log: options.log.scope('dapr.contrib'), name: resource.name, appId, namespace, properties, signal: controller.signal }))();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        late = true;
+        controller.abort(new Error('context deadline exceeded'));
+        // the component gets a moment to say what it was waiting for
+        timer = setTimeout(() => reject(new Error('context deadline exceeded')), 100);
+      }, Math.min(resource.initTimeoutMs, 0x7fffffff));
     });
-    options.components.add({ name: resource.name, type: resource.type, version: resource.version, block: definition.block, features: definition.features, properties, port });
+    const inTime = opening.then((port: Closable) => {
+      if (!late) return port;
+      return port.close().then(() => Promise.reject(new Error('context deadline exceeded')));
+    });
+    try {
+      return await Promise.race([inTime, timeout]);
+    } catch (error) {
+      inTime.catch(() => {});
+      const text = categoryFailure(definition.block, label, resource, error);
+      throw late ? new Error(`${text.message}\ninit timeout for component ${label}`) : text;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  return {
+    load: async (resources) => {
+      const allowed = resources.filter((resource) => isAllowed(resource, options.deny ?? [], options.log));
+      const isSecretStore = (resource: ComponentResource) => resource.type.startsWith('secretstores.');
+      for (const resource of [...allowed.filter(isSecretStore), ...allowed.filter((r) => !isSecretStore(r))]) await open(resource);
+    },
+    open: async (resource) => {
+      if (isAllowed(resource, options.deny ?? [], options.log)) await open(resource);
+    },
+    close: async (name) => {
+      for (const [store, list] of waiting) waiting.set(store, list.filter((resource) => resource.name !== name));
+      const loaded = components.all().find((component) => component.name === name);
+      if (!loaded) return;
+      components.remove(name);
+      await loaded.port.close();
+    },
+    parked: () => [...waiting.values()].flat(),
+  };
+}
+
+/** What metadata of a state store asks for that is not built; loading the store without it would break a promise silently. */
+const notBuilt: readonly (readonly [string, 'encryption at rest' | 'the outbox'])[] = [
+  ['primaryEncryptionKey', 'encryption at rest'],
+  ['secondaryEncryptionKey', 'encryption at rest'],
+  ['outboxPublishPubsub', 'the outbox'],
+  ['outboxPublishTopic', 'the outbox'],
+];
+const consequence = { 'encryption at rest': 'keep values in plain text', 'the outbox': 'write state without publishing its events' } as const;
+
+type FailureKind = 'INIT_COMPONENT_FAILURE' | 'CREATE_COMPONENT_FAILURE';
+const failure = (kind: FailureKind, label: string, error: unknown) => new Error(`[${kind}]: initialization error occurred for ${label}: ${textOf(error)}`, { cause: error });
+function initialised<T>(label: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw failure('INIT_COMPONENT_FAILURE', label, error);
   }
 }
+/** Middleware counts as failing to be created, everything else as failing to initialise. */
+const categoryFailure = (block: Block, label: string, resource: ComponentResource, error: unknown): Error =>
+  block === 'middleware'
+    ? failure('CREATE_COMPONENT_FAILURE', label, new Error(`process component ${resource.name} error: error creating HTTP middleware ${resource.type}/${resource.version}: ${textOf(error)}`))
+    : failure('INIT_COMPONENT_FAILURE', label, error);
 
+const nouns: Partial<Record<Block, string>> = {
+  state: 'state store', pubsub: 'message bus', secretstores: 'secret store', configuration: 'configuration store', lock: 'lock store', crypto: 'crypto provider', conversation: 'conversation',
+};
+function unknownType(resource: ComponentResource, category: Block): Error {
+  const { name, type, version } = resource;
+  const label = componentLabel(resource);
+  const hint = isDaprType(type) ? ' (Dapr has this component, Outrigger does not yet)' : '';
+  if (category === 'bindings') return new Error(`couldn't find binding ${label}${hint}`);
+  const text = category === 'middleware' ? `process component ${name} error: HTTP middleware ${type}/${version} has not been registered` : `couldn't find ${nouns[category]} ${type}/${version}`;
+  return failure('CREATE_COMPONENT_FAILURE', label, new Error(text + hint));
+}
+
+/** The row a type and version mean. A type without versions answers to '', v0 and v1. */
 export function findRow(manifest: Manifest, type: string, version: string): ManifestRow | undefined {
-  const wanted = type.toLowerCase();
-  return manifest.find((row) => (row.type === wanted || row.aliases?.includes(wanted)) && (row.versions ? row.versions.includes(version.toLowerCase() || (row.defaultVersion ?? 'v1')) : ['', 'v0', 'v1'].includes(version.toLowerCase())));
+  const wantedType = type.toLowerCase();
+  const wanted = version.toLowerCase();
+  return manifest.find((row) => {
+    if (row.type !== wantedType && !row.aliases?.includes(wantedType)) return false;
+    return row.versions ? row.versions.includes(wanted || (row.defaultVersion ?? 'v1')) : ['', 'v0', 'v1'].includes(wanted);
+  });
+}
+
+/** `type` and `type/version` compare exactly. Where a list exists a component that names no version goes too, without a word. */
+function isAllowed(resource: ComponentResource, deny: readonly string[], log: Logger): boolean {
+  if (deny.length === 0) return true;
+  if (resource.version === '') return false;
+  if (!deny.includes(resource.type) && !deny.includes(`${resource.type}/${resource.version}`)) return true;
+  log.scope('dapr.runtime.authorizer').warn(`component '${resource.name}' cannot be loaded because components of type '${componentLabel(resource)}' are not allowed`);
+  return false;
 }

@@ -2,6 +2,7 @@
 import type { Properties } from '../../core/metadata.ts';
 import type { Binding } from '../bindings/port.ts';
 import type { PubSub } from '../pubsub/port.ts';
+import type { ComponentResource } from '../resources/kinds.ts';
 import type { SecretStore } from '../secrets/port.ts';
 import type { StateStore } from '../state/port.ts';
 import type { Block, Closable } from './definition.ts';
@@ -17,6 +18,8 @@ export interface Loaded<Port extends Closable = Closable> {
   /** Resolved metadata. */
   readonly properties: Properties;
   readonly port: Port;
+  /** What it was opened from. */
+  readonly resource?: ComponentResource;
 }
 
 export interface ComponentStore {
