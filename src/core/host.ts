@@ -93,6 +93,8 @@ export interface HttpRequest {
   h2c?: boolean;
   /** Default false: a 3xx comes back as it is. */
   followRedirects?: boolean;
+  /** Longest header block of the answer in bytes; default is the client's own limit. */
+  maxHeaderBytes?: number;
 }
 export interface HttpResponse {
   status: number;
@@ -138,8 +140,11 @@ export interface Incoming {
 }
 export class BodyTooLarge extends Error {
   override name = 'BodyTooLarge';
-  constructor() {
+  /** What came up to the limit, where a whole body was asked for: decoders that stop at the end of the first value never see the rest. */
+  readonly received: Uint8Array | undefined;
+  constructor(received?: Uint8Array) {
     super('stream too large'); // Dapr's words, dapr/kit streams/limitreadcloser.go
+    this.received = received;
   }
 }
 export class BodyBroken extends Error {

@@ -12,6 +12,8 @@ export interface AppRequest {
 }
 
 export interface AppChannel {
+  /** `http://127.0.0.1:8080`, as it appears in messages. */
+  readonly origin: string;
   /**
    * Sends one request to the app: adds `dapr-api-token` and trace headers of the context (where the request has none of its own),
    * waits its turn under app-max-concurrency, follows no redirects. Rejects with HttpFailure when the app gave no answer.

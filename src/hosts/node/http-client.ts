@@ -10,15 +10,12 @@ const smallAnswer = 64 * 1024;
 const maxConnections = 1024;
 const maxIdle = 64;
 const connectTimeoutMs = 15_000;
-/** Methods that may be sent again when a kept-alive connection turns out to be closed; source: net/http, Request.isReplayable. */
-const replayable = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
-
-/** One connection. `used`: it has carried an answer, so a sudden end may only mean that the server tired of waiting. */
+/** One connection, kept alive and opened again as needed. Nothing is sent twice: a request that was cut may have had its effect. */
 interface Line {
   readonly client: ClientType;
-  used: boolean;
 }
 interface Origin {
+  readonly maxHeaderBytes: number | undefined;
   take(): Line | undefined;
   put(line: Line): void;
   queue(start: (line: Line) => void): void;
@@ -35,11 +32,11 @@ export function createNodeHttpClient(options: { maxHeaderBytes?: number } = {}):
   const origins = new Map<string, Origin>();
 
   const originOf = (request: HttpRequest): Origin => {
-    const { origin, tls, insecure, h2c } = request;
-    const key = tls || insecure || h2c ? `${origin}\n${insecure ?? false}\n${h2c ?? false}\n${tls?.ca}\n${tls?.cert}\n${tls?.key}` : origin;
+    const { origin, tls, insecure, h2c, maxHeaderBytes } = request;
+    const key = tls || insecure || h2c ? JSON.stringify([origin, insecure, h2c, maxHeaderBytes, tls]) : maxHeaderBytes ? `${origin} ${maxHeaderBytes}` : origin;
     let found = origins.get(key);
     if (found === undefined) {
-      found = createOrigin(request, options.maxHeaderBytes, () => origins.delete(key));
+      found = createOrigin(request, request.maxHeaderBytes ?? options.maxHeaderBytes, () => origins.delete(key));
       origins.set(key, found);
     }
     return found;
@@ -86,9 +83,8 @@ function createOrigin({ origin, tls, insecure, h2c }: HttpRequest, maxHeaderByte
       ...(maxHeaderBytes === undefined ? {} : { maxHeaderSize: maxHeaderBytes }),
       connect: { timeout: connectTimeoutMs, ...(insecure ? { rejectUnauthorized: false } : {}), ...tls },
     } as ClientType.Options);
-    const line: Line = { client, used: false };
+    const line: Line = { client };
     client.on('disconnect', () => {
-      line.used = false;
       // An idle line whose connection ended is only an object; the first one stays for the next request.
       const at = idle.length > 1 ? idle.indexOf(line) : -1;
       if (at > 0) { idle.splice(at, 1); drop(line); }
@@ -104,9 +100,10 @@ function createOrigin({ origin, tls, insecure, h2c }: HttpRequest, maxHeaderByte
   if (h2c) {
     // One connection carries many requests.
     const shared = open();
-    return { take: () => shared, put: () => undefined, queue: () => undefined, close: () => shared.client.destroy() };
+    return { maxHeaderBytes, take: () => shared, put: () => undefined, queue: () => undefined, close: () => shared.client.destroy() };
   }
   return {
+    maxHeaderBytes,
     take: () => idle.pop() ?? (all.size < maxConnections ? open() : undefined),
     put: (line) => {
       const next = waiting.shift();
@@ -126,7 +123,6 @@ class Exchange {
   readonly #line: Line;
   readonly #resolve: (response: HttpResponse) => void;
   readonly #reject: (failure: HttpFailure) => void;
-  readonly #wasUsed: boolean;
   #controller: Controller | undefined;
   #onAbort: (() => void) | undefined;
   #status = 0;
@@ -144,7 +140,6 @@ class Exchange {
     this.#line = line;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#wasUsed = line.used;
     const { signal } = request;
     if (signal) {
       this.#onAbort = () => this.#abort();
@@ -190,7 +185,6 @@ class Exchange {
   onResponseEnd() {
     if (this.#ended) return;
     this.#finish();
-    this.#line.used = true;
     this.#origin.put(this.#line);
     if (this.#stream) this.#stream.close();
     else this.#answer(this.#size === 0 ? null : this.#parts.length === 1 ? (this.#parts[0] as Uint8Array) : Buffer.concat(this.#parts, this.#size));
@@ -198,7 +192,7 @@ class Exchange {
 
   onResponseError(_controller: Controller | undefined, error: Error) {
     if (this.#ended) return;
-    this.#fail(failureOf(error, this.#request.origin));
+    this.#fail(failureOf(error, this.#request.origin, this.#origin.maxHeaderBytes));
   }
 
   #fail(failure: HttpFailure) {
@@ -209,13 +203,6 @@ class Exchange {
       this.#failure = failure;
       if (!this.#answered) this.#answerStream();
       this.#cutWhenRead();
-    } else if (failure.kind === 'reset' && this.#wasUsed && replayable.has(this.#request.method) && !(this.#request.body instanceof ReadableStream)) {
-      const line = this.#origin.take();
-      const again = (fresh: Line) => {
-        fresh.client.dispatch({ method: this.#request.method as 'GET', path: this.#request.path, headers: this.#request.headers, body: (this.#request.body ?? null) as Uint8Array | null }, new Exchange(this.#request, this.#origin, fresh, this.#resolve, this.#reject));
-      };
-      if (line) again(line);
-      else this.#origin.queue(again);
     } else this.#reject(failure);
   }
 
@@ -265,7 +252,7 @@ function listOf(raw: unknown, parsed: Record<string, string | string[] | undefin
 }
 
 /** Failures in the words of Go's net package, which callers see in Dapr's error messages. */
-function failureOf(error: Error, origin: string): HttpFailure {
+function failureOf(error: Error, origin: string, maxHeaderBytes: number | undefined): HttpFailure {
   if (error instanceof HttpFailure) return error;
   const first = (error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error) as NodeJS.ErrnoException & { address?: string; port?: number; hostname?: string };
   const code = first.code ?? '';
@@ -284,7 +271,7 @@ function failureOf(error: Error, origin: string): HttpFailure {
     case 'ECONNRESET': return failure('reset', `read tcp ${dial.slice(9)}: read: connection reset by peer`);
     case 'EPIPE': return failure('reset', `write tcp ${dial.slice(9)}: write: broken pipe`);
     case 'UND_ERR_SOCKET': return failure('reset', 'EOF');
-    case 'UND_ERR_HEADERS_OVERFLOW': case 'HPE_HEADER_OVERFLOW': return failure('other', 'net/http: server response headers exceeded the limit; aborted');
+    case 'UND_ERR_HEADERS_OVERFLOW': case 'HPE_HEADER_OVERFLOW': return failure('other', `net/http: HTTP/1.x transport connection broken: net/http: server response headers exceeded ${maxHeaderBytes} bytes; aborted`);
     case 'DEPTH_ZERO_SELF_SIGNED_CERT': case 'SELF_SIGNED_CERT_IN_CHAIN': case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE': case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
       return failure('other', 'tls: failed to verify certificate: x509: certificate signed by unknown authority');
     default: return failure('other', first.message);

@@ -1,0 +1,93 @@
+// The channel to the app beside this sidecar: where it listens, the token it is shown, how many requests it gets at once.
+import type { AppChannel, AppRequest } from '../../blocks/invoke/app-channel.ts';
+import type { CallContext } from '../../core/context.ts';
+import { type Host, HttpFailure, type HttpRequest, type HttpResponse, type RawHeaders } from '../../core/host.ts';
+import type { Settings } from '../settings.ts';
+import { createTurns } from './turns.ts';
+
+export interface AppChannelOptions {
+  /** False while app health checks say the app is unhealthy; default always healthy. */
+  isHealthy?: () => boolean;
+}
+
+/** undefined without an app port. Needs no connection to the app yet. */
+export function createAppChannel(settings: Settings, host: Host, { isHealthy = () => true }: AppChannelOptions = {}): AppChannel | undefined {
+  const { app, appToken } = settings;
+  if (app.port === 0) return undefined;
+  const { protocol } = app;
+  const origin = `${protocol === 'https' || protocol === 'grpcs' ? 'https' : 'http'}://${app.address.includes(':') && !app.address.startsWith('[') ? `[${app.address}]` : app.address}:${app.port}`;
+  const speaksGrpc = protocol === 'grpc' || protocol === 'grpcs';
+  // The certificate of an app behind https is not checked: it is the app's own, on this machine.
+  const transport: Pick<HttpRequest, 'insecure' | 'h2c'> = { ...(protocol === 'https' ? { insecure: true } : {}), ...(protocol === 'h2c' ? { h2c: true } : {}) };
+  const turns = app.maxConcurrency > 0 ? createTurns(app.maxConcurrency) : undefined;
+  let closed = false;
+
+  const post = ({ method, path, headers, body }: AppRequest, context: CallContext): Promise<HttpResponse> =>
+    host.http.send({ method, origin, path, headers: complete(headers, appToken, context), body, signal: context.signal, ...transport });
+
+  return {
+    origin,
+    get healthy() { return isHealthy(); },
+    send: async (request, context) => {
+      if (closed) throw new HttpFailure('aborted', 'the app channel is closed');
+      if (speaksGrpc) throw new HttpFailure('other', `the app speaks gRPC (--app-protocol ${protocol}), and this version of Outrigger cannot call such apps`);
+      if (turns === undefined) return post(request, context);
+      const release = await turns.take(context.signal);
+      try {
+        const response = await post(request, context);
+        if (!(response.body instanceof ReadableStream)) release();
+        else response.body = whenConsumed(response.body, release);
+        return response;
+      } catch (error) {
+        release();
+        throw error;
+      }
+    },
+    close: async () => { closed = true; },
+  };
+}
+
+/** Adds what the request does not say itself; the app's token always takes the place of a caller's. */
+function complete(headers: RawHeaders, appToken: string, { traceparent, tracestate, baggage }: CallContext): RawHeaders {
+  const list: RawHeaders = [];
+  let traced = false;
+  let burdened = false;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    const { length } = name;
+    if (length === 11 && name.toLowerCase() === 'traceparent') traced = true;
+    else if (length === 7 && name.toLowerCase() === 'baggage') burdened = true;
+    else if (length === 14 && appToken !== '' && name.toLowerCase() === 'dapr-api-token') continue;
+    list.push(name, headers[i + 1] as string);
+  }
+  // A tracestate without the traceparent it belongs to says nothing.
+  if (!traced && traceparent !== '') {
+    list.push('Traceparent', traceparent);
+    if (tracestate !== '') list.push('Tracestate', tracestate);
+  }
+  if (!burdened && baggage !== '') list.push('Baggage', baggage);
+  if (appToken !== '') list.push('Dapr-Api-Token', appToken);
+  return list;
+}
+
+/** A turn is held until the answer has been read to its end, was cut, or nobody wants the rest. */
+function whenConsumed(stream: ReadableStream<Uint8Array>, done: () => void): ReadableStream<Uint8Array> {
+  const reader = stream.getReader();
+  return new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      try {
+        const { done: ended, value } = await reader.read();
+        if (!ended) return controller.enqueue(value);
+        done();
+        controller.close();
+      } catch (error) {
+        done();
+        controller.error(error);
+      }
+    },
+    cancel: async (reason) => {
+      done();
+      await reader.cancel(reason);
+    },
+  }, { highWaterMark: 0 });
+}
