@@ -23,23 +23,24 @@ const strict: Record<string, boolean> = { 1: true, t: true, T: true, TRUE: true,
 
 /**
  * Field kinds. Each is a zod type over the text in the YAML: add `.optional()`, `.default(...)` (in decoded form) and `.describe(...)`.
+ * `kind` is what the component reference calls it.
  */
 export const field = {
   text: () => z.string(),
   /** Lenient boolean, see isTruthy. */
-  flag: () => z.string().transform((t) => isTruthy(t)),
+  flag: () => z.string().transform((t) => isTruthy(t)).meta({ kind: 'boolean' }),
   /** Redis family: Go's strconv.ParseBool; anything else fails. */
-  strictFlag: () => z.string().transform((t, c) => strict[t] ?? bad(c, `'${t}' is not a boolean`)),
-  integer: () => z.string().transform(number).refine(Number.isInteger, 'is not a whole number'),
-  number: () => z.string().transform(number),
+  strictFlag: () => z.string().transform((t, c) => strict[t] ?? bad(c, `'${t}' is not a boolean`)).meta({ kind: 'boolean' }),
+  integer: () => z.string().transform(number).refine(Number.isInteger, 'is not a whole number').meta({ kind: 'whole number' }),
+  number: () => z.string().transform(number).meta({ kind: 'number' }),
   /** Milliseconds; Go duration text, a bare number means seconds. */
-  duration: () => z.string().transform(duration(1000)),
+  duration: () => z.string().transform(duration(1000)).meta({ kind: 'duration' }),
   /** Milliseconds; Go duration text, a bare number means milliseconds (Redis family). */
-  durationMs: () => z.string().transform(duration(1)),
+  durationMs: () => z.string().transform(duration(1)).meta({ kind: 'duration' }),
   /** Split at commas, not trimmed. */
-  list: () => z.string().transform((t) => (t === '' ? [] : t.split(','))),
+  list: () => z.string().transform((t) => (t === '' ? [] : t.split(','))).meta({ kind: 'list' }),
   /** JSON text, any value. */
-  json: () => z.string().transform((t, c): unknown => { try { return JSON.parse(t); } catch { return bad(c, 'is not JSON'); } }),
+  json: () => z.string().transform((t, c): unknown => { try { return JSON.parse(t); } catch { return bad(c, 'is not JSON'); } }).meta({ kind: 'JSON' }),
 };
 
 /** A whole schema. Names match in any case; aliases are looked at only where the primary name is absent; unknown names are ignored. */

@@ -24,6 +24,8 @@ export interface ComponentContext {
 /** Anything that `open()` returns can be closed, once. */
 export interface Closable {
   close(): Promise<void>;
+  /** What this instance can do where its metadata decides; absent: what the definition says. */
+  readonly features?: readonly string[];
 }
 
 export interface Definition<Port extends Closable = Closable, M = unknown, F extends string = string> {

@@ -82,7 +82,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       throw failure('INIT_COMPONENT_FAILURE', label, error);
     }
     const { definition, properties, port } = opened;
-    components.add({ name: resource.name, type: resource.type, version: resource.version, block: definition.block, features: definition.features, properties, port, resource });
+    components.add({ name: resource.name, type: resource.type, version: resource.version, block: definition.block, features: port.features ?? definition.features, properties, port, resource });
   };
 
   const definitionOf = async (resource: ComponentResource, category: Block): Promise<AnyDefinition> => {

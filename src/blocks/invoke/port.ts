@@ -31,3 +31,6 @@ export interface NameResolverDefinition {
   open(configuration: Record<string, unknown>, context: { host: Host; log: Logger; self: Instance }): Promise<NameResolver>;
 }
 export const defineNameResolver = (definition: NameResolverDefinition): NameResolverDefinition => definition;
+
+/** The generated list of resolvers; without `load` where this build cannot carry one. */
+export type NameResolverManifest = readonly { readonly type: string; readonly aliases?: readonly string[]; readonly load?: () => Promise<{ default: NameResolverDefinition }> }[];
