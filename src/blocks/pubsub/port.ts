@@ -11,9 +11,11 @@ export interface PublishRequest {
   /** Publish metadata; undefined when the caller sent none at all (gRPC), which some brokers store differently from `{}`. */
   metadata: Record<string, string> | undefined;
   contentType?: string;
+  /** Published while one of this component's own handlers runs (dead letters): must not wait for handlers to end. */
+  fromHandler?: boolean;
 }
 
-/** A message as the broker delivers it. */
+/** A message as the broker delivers it. The handler owns `metadata` and may write to it. */
 export interface Message {
   /** Topic delivered on (with wildcards: the real one where the broker knows it). */
   topic: string;
@@ -27,7 +29,10 @@ export interface SubscribeRequest {
   metadata: Record<string, string>;
 }
 
-/** Resolves: acknowledge. Rejects: not processed, redeliver by the broker's own rules. */
+/**
+ * Resolves: acknowledge. Rejects: not processed, redeliver by the broker's own rules.
+ * Once the subscription is being closed, a rejection says nothing about the message: leave it for redelivery.
+ */
 export type MessageHandler = (message: Message, context: CallContext) => Promise<void>;
 
 export interface Subscription {
@@ -35,10 +40,12 @@ export interface Subscription {
   close(): Promise<void>;
 }
 
+/** Publish errors: AdapterError `unavailable` when a retry may help (upstream's Unavailable), any other is final. */
 export interface PubSub extends Closable {
   publish(request: PublishRequest, context: CallContext): Promise<void>;
   /** Resolves when the subscription is in place; later connection trouble is the adapter's to mend. */
   subscribe(request: SubscribeRequest, handler: MessageHandler): Promise<Subscription>;
+  ping?(context: CallContext): Promise<void>;
 }
 
 export const definePubSub = <M, const F extends PubSubFeature = never>(definition: Omit<Definition<PubSub, M, F>, 'block'>): Definition<PubSub, M, F> => ({ block: 'pubsub', ...definition });

@@ -1,0 +1,173 @@
+// HTTP routes of publishing, single and bulk.
+import { BodyBroken, BodyTooLarge, type RawHeaders } from '../../core/host.ts';
+import { fromBase64 } from '../../core/base64.ts';
+import { GoJsonError, goStringify, parseFirst, stringMap, struct, string, textOfBytes, utf8 } from '../../core/go-json.ts';
+import { entriesOf, type Exact, parseExact, printExact } from '../../core/json-exact.ts';
+import { isTraceparent, newSpan, type TracingMode } from '../../core/traceparent.ts';
+import { isBinary, isCloudEvent, isJson, isText } from '../../blocks/pubsub/content-type.ts';
+import type { BulkEntry, EventTrace, PubSubBlock } from '../../blocks/pubsub/pubsub.ts';
+import { answer, bodyBytes, callOf, empty, type Handler, header, type HttpCall, rest, type Route, segment } from './call.ts';
+import { queryMetadata } from './path.ts';
+
+export interface PublishOptions {
+  appId: string;
+  tracing: TracingMode;
+  /** Share of new traces that are sampled. */
+  samplingRate: number;
+}
+
+export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Route[] {
+  const { appId, tracing, samplingRate } = options;
+
+  /** In `echo` mode the event carries the caller's trace only; a trace made up for the answer would lead nowhere. */
+  const traceOf = (call: HttpCall): EventTrace => {
+    const { traceparent, tracestate } = call.context;
+    if (tracing === 'off') return untraced;
+    if (tracing === 'spans') return { traceparent, tracestate };
+    const given = header(call, 'traceparent');
+    return given !== undefined && isTraceparent(given) ? { traceparent: given, tracestate } : untraced;
+  };
+  /** Entries of a bulk request have spans of their own, even where tracing is off (dapr/pkg/diagnostics StartProducerSpanChildFromParent). */
+  const entryTrace = (caller: EventTrace): EventTrace => {
+    if (tracing === 'echo') return caller;
+    return { traceparent: newSpan(caller.traceparent, tracing === 'off' ? 0 : samplingRate), tracestate: caller.tracestate };
+  };
+
+  const publish: Handler = async (c) => {
+    const call = callOf(c);
+    const name = segment(call, 2);
+    const metadata = queryMetadata(call.query);
+    const broker = pubsub.component(name, metadata);
+    const topic = rest(call, 3);
+    let data: Uint8Array;
+    try {
+      data = await bodyBytes(call);
+    } catch (error) {
+      if (!(error instanceof BodyTooLarge || error instanceof BodyBroken)) throw error;
+      throw pubsub.refusal('pubsubPublish', name, { topic, error: error.message }, { topic, error: error.message });
+    }
+    const raw = broker.isRaw(metadata);
+    await broker.publish(topic, { data, contentType: header(call, 'content-type') ?? '', metadata, trace: raw ? untraced : traceOf(call) }, raw, call.context);
+    return empty(call);
+  };
+
+  const bulkPublish: Handler = async (c) => {
+    const call = callOf(c);
+    const name = segment(call, 3);
+    const metadata = queryMetadata(call.query);
+    const broker = pubsub.component(name, metadata);
+    const topic = rest(call, 4);
+    const raw = broker.isRaw(metadata);
+    const refuse = (is: 'pubsubEnvelope' | 'pubsubEntryId', error: string) => pubsub.refusal(is, name, { topic, error }, { appID: appId, error });
+    let incoming: IncomingEntry[];
+    try {
+      incoming = await entriesFrom(call);
+    } catch (error) {
+      if (!(error instanceof GoJsonError || error instanceof BodyTooLarge || error instanceof BodyBroken)) throw error;
+      throw pubsub.refusal('pubsubBulkBody', name, { topic, error: error.message }, { appID: appId });
+    }
+    const caller = raw ? untraced : traceOf(call);
+    const ids = new Set<string>();
+    const entries = incoming.map((entry): BulkEntry => {
+      const data = eventBytes(entry.event, entry.contentType);
+      if (typeof data === 'string') throw refuse('pubsubEnvelope', data);
+      if (entry.entryId === '' || ids.has(entry.entryId)) throw refuse('pubsubEntryId', 'entryId is duplicated or not present for entry');
+      ids.add(entry.entryId);
+      return { entryId: entry.entryId, data, contentType: entry.contentType, metadata: entryMetadata(metadata, entry.metadata), trace: raw ? untraced : entryTrace(caller) };
+    });
+    const { failed, error } = await broker.bulkPublish(topic, entries, raw, call.context);
+    if (error === undefined) return empty(call);
+    const body = goStringify({ failedEntries: failed, errorCode: error.row.code });
+    const headers: RawHeaders = ['Content-Type', 'application/json', 'Metadata.responsedata', headerValue(body), 'Metadata.error', headerValue(error.goText)];
+    return answer(call, error.http, headers, body);
+  };
+
+  const write = ['POST', 'PUT'];
+  // The bulk routes come first: a topic `bulk` of a component is found all the same, a component named `bulk` only with one topic segment.
+  return [
+    { methods: write, path: 'v1.0/publish/bulk/:pubsubname/:topic{.+}', name: 'BulkPublishEvent', group: 'publish/v1', handler: bulkPublish },
+    { methods: write, path: 'v1.0-alpha1/publish/bulk/:pubsubname/:topic{.+}', name: 'BulkPublishEvent', group: 'publish/v1alpha1', handler: bulkPublish },
+    { methods: write, path: 'v1.0/publish/:pubsubname/:topic{.+}', name: 'PublishEvent', group: 'publish/v1', handler: publish },
+  ];
+}
+
+const untraced: EventTrace = { traceparent: '', tracestate: '' };
+
+/**
+ * Metadata of the request counts for every entry, what an entry says itself wins. (Upstream leaves it out of entries without metadata.)
+ * Undefined where neither says anything to the broker: it then stores none.
+ */
+function entryMetadata(request: Record<string, string>, own: Record<string, string> | undefined): Record<string, string> | undefined {
+  if (own !== undefined) return { ...request, ...own };
+  return Object.keys(request).some((name) => name !== 'rawPayload') ? { ...request } : undefined;
+}
+
+interface IncomingEntry {
+  entryId: string;
+  event: Exact;
+  contentType: string;
+  metadata: Record<string, string> | undefined;
+}
+
+/** As with every JSON body, what follows the first value is never seen, not even that it is too much. */
+async function entriesFrom(call: HttpCall): Promise<IncomingEntry[]> {
+  try {
+    return readEntries(textOfBytes(await bodyBytes(call)));
+  } catch (error) {
+    if (!(error instanceof BodyTooLarge) || error.received === undefined) throw error;
+    try {
+      return readEntries(textOfBytes(error.received));
+    } catch (inner) {
+      throw inner instanceof GoJsonError && inner.message.endsWith('EOF') ? error : inner;
+    }
+  }
+}
+
+const fields = struct('http.bulkPublishMessageEntry', { entryId: string, contentType: string });
+
+/** Reads the list with the digits of its numbers; a `null` is no entries. Throws GoJsonError. */
+function readEntries(text: string): IncomingEntry[] {
+  const list = parseExact(text);
+  if (list === undefined) {
+    parseFirst(text); // says what is wrong in Go's words
+    throw new GoJsonError('exceeded max depth');
+  }
+  if (list === null) return [];
+  if (!Array.isArray(list)) throw new GoJsonError(`json: cannot unmarshal ${kindOf(list)} into Go value of type []http.bulkPublishMessageEntry`);
+  return (list as readonly Exact[]).map((item) => {
+    const entry: IncomingEntry = { entryId: '', event: null, contentType: '', metadata: undefined };
+    if (item === null) return entry;
+    const entries = entriesOf(item);
+    if (entries === undefined) throw new GoJsonError(`json: cannot unmarshal ${kindOf(item)} into Go value of type http.bulkPublishMessageEntry`);
+    for (const [name, value] of entries) {
+      switch (name.toLowerCase()) {
+        case 'entryid': entry.entryId = fields.read({ entryId: plain(value) }, '').entryId; break;
+        case 'contenttype': entry.contentType = fields.read({ contentType: plain(value) }, '').contentType; break;
+        case 'event': entry.event = value; break;
+        case 'metadata': entry.metadata = value === null ? undefined : stringMap.read(plain(value), 'bulkPublishMessageEntry.metadata'); break;
+      }
+    }
+    return entry;
+  });
+}
+
+const plain = (value: Exact): unknown => JSON.parse(printExact(value));
+const kindOf = (value: Exact) => (Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value === 'boolean' ? 'bool' : typeof value === 'string' ? 'string' : entriesOf(value) ? 'object' : 'number');
+
+const mismatch = 'error: mismatch between contentType and event';
+/** The bytes an entry stands for, or what is wrong with it. Source: dapr/pkg/api/http/util.go. */
+function eventBytes(event: Exact, contentType: string): Uint8Array | string {
+  if (isBinary(contentType)) {
+    if (typeof event !== 'string') return mismatch;
+    // The decoder must not accept what Go refuses: blanks and missing padding. It does accept line breaks.
+    const text = event.replace(/[\r\n]/g, '');
+    if (/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return fromBase64(text);
+    return 'error: unable to decode base64 application/octect-stream data: illegal base64 data';
+  }
+  if (isText(contentType)) return typeof event === 'string' ? utf8(event) : mismatch;
+  if (isJson(contentType) || isCloudEvent(contentType)) return utf8(printExact(event));
+  return mismatch;
+}
+
+/** A header carries bytes: UTF-8, line breaks as blanks. */
+const headerValue = (text: string): string => Array.from(utf8(text), (byte) => (byte < 0x20 || byte === 0x7f ? ' ' : String.fromCharCode(byte))).join('');
