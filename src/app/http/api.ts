@@ -2,6 +2,7 @@
 import { Hono } from 'hono';
 import type { Incoming } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import { Measured } from './api-logging.ts';
 import { answer, callOf, type Env, type Handler, type HttpCall, httpCall, plainText, type Route } from './call.ts';
 import { renderError } from './errors.ts';
 import { type Cors, traceOf } from './gate.ts';
@@ -29,7 +30,7 @@ const healthPaths = new Set(['v1.0/healthz', 'v1.0/healthz/outbound']);
 
 export function createApi(options: ApiOptions): HandleCall {
   const { log, apiToken, cors } = options;
-  const hono = new Hono<Env>({ getPath: (_request, options) => (options?.env as Env['Bindings']).call.path });
+  const hono = new Hono<Env>({ getPath: (_request, options) => (options as { env: Env['Bindings'] }).env.call.path });
   const logged = options.onAnswer;
   const matched = new WeakMap<HttpCall, Route>();
   for (const route of options.routes) {
@@ -48,7 +49,7 @@ export function createApi(options: ApiOptions): HandleCall {
 
   return (incoming, request) => {
     const started = logged ? Date.now() : 0;
-    const call = httpCall(incoming, options.maxBodyBytes, background);
+    const call = httpCall(logged ? new Measured(incoming) : incoming, options.maxBodyBytes, background);
     if (!wellEscaped(call.path)) return plain400(call);
     const isHealth = call.path.includes('/healthz');
     let refusal: string | undefined;

@@ -2,6 +2,7 @@
 import type { Context } from 'hono';
 import type { CallContext } from '../../core/context.ts';
 import { fail } from '../../core/errors.ts';
+import { GoJsonError, parseFirst, textOfBytes } from '../../core/go-json.ts';
 import { BodyBroken, BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
 import { cleanPath, queryUnescape, splitTarget } from './path.ts';
 
@@ -16,6 +17,8 @@ export interface HttpCall {
   readonly extra: RawHeaders;
   /** Bytes a body may have, 0 = no limit. */
   readonly maxBody: number;
+  /** App id an invocation goes to, for the API log. */
+  invoked?: string;
 }
 export type Env = { Bindings: { call: HttpCall } };
 export type Handler = (c: Context<Env>) => Response | Promise<Response>;
@@ -70,6 +73,22 @@ export const plainText = (call: HttpCall, status: number, text: string): Respons
 /** How the body reads for "native" handlers: any trouble is ERR_MALFORMED_REQUEST with this text in front. */
 export async function bodyBytes(call: HttpCall): Promise<Uint8Array> {
   return call.incoming.bytes(call.maxBody);
+}
+/**
+ * First JSON value of the body, as Go's streaming decoder reads it: what follows is never seen, not even that it is too much.
+ * Rejects with GoJsonError, BodyTooLarge or BodyBroken.
+ */
+export async function firstJson(call: HttpCall): Promise<unknown> {
+  try {
+    return parseFirst(textOfBytes(await call.incoming.bytes(call.maxBody)));
+  } catch (error) {
+    if (!(error instanceof BodyTooLarge) || error.received === undefined) throw error;
+    try {
+      return parseFirst(textOfBytes(error.received));
+    } catch (inner) {
+      throw inner instanceof GoJsonError && inner.message.endsWith('EOF') ? error : inner;
+    }
+  }
 }
 /** "Universal" handlers: trouble while reading is ERR_BODY_READ. */
 export async function universalBody(call: HttpCall): Promise<Uint8Array> {

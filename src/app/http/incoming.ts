@@ -20,10 +20,9 @@ export function incomingFromRequest(request: Request): Incoming {
     hasBody: request.body !== null && length !== 0,
     signal: request.signal,
     bytes: async (limit) => {
-      if (limit > 0 && length !== undefined && length > limit) throw new BodyTooLarge();
       if (request.body === null) return new Uint8Array(0);
-      if (length !== undefined) return new Uint8Array(await request.arrayBuffer().catch(broken));
-      return collect(limited(request.body, limit));
+      if (length !== undefined && (limit <= 0 || length <= limit)) return new Uint8Array(await request.arrayBuffer().catch(broken));
+      return collect(request.body, limit);
     },
     stream: (limit) => limited(request.body ?? new Blob([]).stream(), limit),
     respond: (status, list, body) => {
@@ -54,19 +53,24 @@ export function limited(stream: ReadableStream<Uint8Array>, limit: number): Read
   );
 }
 
-/** All bytes of a stream. */
-export async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+/** All bytes of a stream; more than `limit` (0 = no limit) are BodyTooLarge. */
+export async function collect(stream: ReadableStream<Uint8Array>, limit = 0): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let total = 0;
   try {
     for await (const part of stream as unknown as AsyncIterable<Uint8Array>) {
       parts.push(part);
       total += part.byteLength;
+      if (limit > 0 && total > limit) throw new BodyTooLarge(joined(parts, total).subarray(0, limit));
     }
   } catch (error) {
     if (error instanceof BodyTooLarge) throw error;
     broken(error);
   }
+  return joined(parts, total);
+}
+
+function joined(parts: readonly Uint8Array[], total: number): Uint8Array {
   if (parts.length === 1) return parts[0] as Uint8Array;
   const out = new Uint8Array(total);
   let at = 0;

@@ -1,9 +1,9 @@
 // HTTP routes of the state building block.
 import { BodyBroken, BodyTooLarge } from '../../core/host.ts';
 import { type ErrorName, fail } from '../../core/errors.ts';
-import { any, compactJson, GoJsonError, goStringify, int, list, optionalString, parseFirst, type Reader, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
+import { any, compactJson, GoJsonError, goStringify, int, list, optionalString, type Reader, string, stringMap, struct } from '../../core/go-json.ts';
 import { type BulkItem, jsonOf, type SaveItem, type StateBlock } from '../../blocks/state/state.ts';
-import { answer, bodyBytes, callOf, empty, type Handler, header, type HttpCall, json, type Route, segment } from './call.ts';
+import { answer, callOf, empty, firstJson, type Handler, header, type HttpCall, json, type Route, segment } from './call.ts';
 import { queryMetadata, queryValue } from './path.ts';
 
 const setOptions = struct('state.SetStateOption', { concurrency: string, consistency: string });
@@ -19,7 +19,7 @@ const transactionItem = struct('state.SetRequest', item);
 /** Reads the first JSON value of the body; trouble is a 400 of the row `is`. */
 async function read<T>(call: HttpCall, reader: Reader<T>, is: ErrorName & ('malformedRequest' | 'malformedBody')): Promise<T> {
   try {
-    return reader.read(parseFirst(textOfBytes(await bodyBytes(call))), '');
+    return reader.read(await firstJson(call), '');
   } catch (error) {
     if (error instanceof GoJsonError || error instanceof BodyTooLarge || error instanceof BodyBroken) throw fail(is, { error: error.message });
     throw error;

@@ -1,108 +1,189 @@
-// HTTP/1.1 listener on node:http: hands requests to the core in their raw form and writes answers without Web streams where it can.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
-import { BodyBroken, BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+// HTTP/1.1 listener on node:http with the manners of Go's server: hands requests to the core in raw form, writes its answers with backpressure.
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { BodyBroken, headerOf } from '../../core/host.ts';
 import type { HandleCall } from '../../app/http/api.ts';
+import { Answer } from './answer.ts';
+import { Exchange } from './exchange.ts';
+import { headProblem, type ParseError, parseProblem, refusalAnswer, tooLong } from './go-server.ts';
 
-/** What the core answered, kept beside the Response so that it need not be read back through it. */
-class Answer {
-  readonly status: number;
-  readonly list: RawHeaders;
-  readonly content: Uint8Array | string | ReadableStream<Uint8Array> | null;
-  constructor(status: number, list: RawHeaders, content: Answer['content']) {
-    this.status = status;
-    this.list = list;
-    this.content = content;
-  }
-  #real: Response | undefined;
-  /** The Web form, made only when somebody asks. */
-  get real(): Response {
-    if (this.#real === undefined) {
-      const headers = new Headers();
-      for (let i = 0; i < this.list.length; i += 2) headers.append(this.list[i] as string, this.list[i + 1] as string);
-      this.#real = new Response(this.status === 204 || this.status === 205 || this.status === 304 ? null : (this.content as BodyInit | null), { status: this.status, headers });
-    }
-    return this.#real;
-  }
-  get headers() { return this.real.headers; }
-  get body() { return this.real.body; }
-  get ok() { return this.status >= 200 && this.status < 300; }
-  text() { return this.real.text(); }
-  json() { return this.real.json(); }
-  arrayBuffer() { return this.real.arrayBuffer(); }
+/** How long a closed connection is still read, so that the caller gets to see the answer; source: net/http, rstAvoidanceDelay. */
+const lingerMs = 500;
+const headersTimeoutMs = 10_000; // daprd's ReadHeaderTimeout
+
+export interface ListenerOptions {
+  /** Longest request line plus headers in bytes; above it the answer is 431. */
+  maxHeaderBytes: number;
 }
-Object.setPrototypeOf(Answer.prototype, Response.prototype);
 
-class NodeIncoming implements Incoming {
-  readonly #message: IncomingMessage;
-  constructor(message: IncomingMessage) {
-    this.#message = message;
-  }
-  get method() { return this.#message.method as string; }
-  get target() { return this.#message.url as string; }
-  get headers() { return this.#message.rawHeaders; }
-  get length() {
-    const text = headerOf(this.#message.rawHeaders, 'content-length');
-    return text === undefined ? undefined : Number(text);
-  }
-  get hasBody() { return (this.length ?? 0) > 0 || headerOf(this.#message.rawHeaders, 'transfer-encoding') !== undefined; }
-  #signal: AbortSignal | undefined;
-  get signal() {
-    if (this.#signal === undefined) {
-      const controller = new AbortController();
-      this.#signal = controller.signal;
-      this.#message.once('close', () => { if (!this.#message.complete) controller.abort(); });
+/** Starts nothing: the caller listens. Once it is closing, every answer ends its connection. */
+export function createListener(handle: HandleCall, { maxHeaderBytes }: ListenerOptions): Server {
+  const server = createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: headersTimeoutMs, connectionsCheckingInterval: 1000, requireHostHeader: false });
+  server.maxHeadersCount = 0;
+  // A caller that has sent all it wants and closed its half still gets its answer.
+  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+  const running = new WeakMap<Socket, Exchange>();
+
+  const serve = (message: IncomingMessage, response: ServerResponse, waits: boolean): void => {
+    const head = readHead(message);
+    const problem = head.size > maxHeaderBytes ? tooLong : headProblem(head);
+    if (problem !== undefined) {
+      refuse(message.socket, refusalAnswer(problem));
+      return;
     }
-    return this.#signal;
-  }
-  bytes(limit: number): Promise<Uint8Array> {
-    if (!this.hasBody) return Promise.resolve(nothing);
-    const message = this.#message;
-    if (limit > 0 && (this.length ?? 0) > limit) return Promise.reject(new BodyTooLarge());
-    return new Promise((resolve, reject) => {
-      const parts: Uint8Array[] = [];
-      let total = 0;
-      message.on('data', (part: Buffer) => {
-        total += part.length;
-        if (limit > 0 && total > limit) { message.removeAllListeners('data'); message.resume(); reject(new BodyTooLarge()); }
-        else parts.push(part);
-      });
-      message.once('end', () => resolve(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts, total)));
-      message.once('close', () => { if (!message.complete) reject(new BodyBroken('unexpected EOF')); });
-      message.once('error', () => reject(new BodyBroken('unexpected EOF')));
-    });
-  }
-  stream(limit: number): ReadableStream<Uint8Array> {
-    void limit;
-    return Readable.toWeb(this.#message) as ReadableStream<Uint8Array>;
-  }
-  respond(status: number, headers: RawHeaders, body: Answer['content']): Response {
-    return new Answer(status, headers, body) as unknown as Response;
-  }
-}
-const nothing = new Uint8Array(0);
+    if (head.url === '*' && head.method === 'OPTIONS') {
+      response.writeHead(200, ['Content-Length', '0']).end(); // Go's server answers this one itself: net/http, globalOptionsHandler
+      return;
+    }
+    const exchange = new Exchange(message, response, head.length, head.hasBody, waits);
+    if (head.hasBody) running.set(message.socket, exchange);
+    let answer: Response | Promise<Response>;
+    try {
+      answer = handle(exchange, exchange as unknown as Request);
+    } catch {
+      response.destroy();
+      return;
+    }
+    if (answer instanceof Promise) answer.then((made) => write(exchange, made, server.listening), () => response.destroy());
+    else write(exchange, answer, server.listening);
+  };
 
-/** Starts nothing: the caller listens. */
-export function createListener(handle: HandleCall, options: { maxHeaderBytes: number }): Server {
-  return createServer({ maxHeaderSize: options.maxHeaderBytes, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 10_000 }, (message, response) => {
-    const incoming = new NodeIncoming(message);
-    Promise.resolve(handle(incoming, incoming as unknown as Request)).then(
-      (answer) => write(response, answer),
-      () => response.destroy(),
-    );
+  server.on('request', (message, response) => serve(message, response, false));
+  server.on('checkContinue', (message, response) => serve(message, response, true));
+  server.on('checkExpectation', (_message, response) => {
+    response.writeHead(417, ['Connection', 'close', 'Content-Length', '0']).end();
   });
+  server.on('connect', (message, socket) => {
+    // node:http hands the bare connection over; the core answers it like any request without a body.
+    const response = new ServerResponse(message);
+    response.assignSocket(socket as Socket);
+    response.once('finish', () => socket.end());
+    response.shouldKeepAlive = false;
+    serve(message, response, false);
+  });
+  server.on('clientError', (error: ParseError, stream) => {
+    const socket = stream as Socket;
+    const exchange = running.get(socket);
+    if (exchange !== undefined && !exchange.message.complete) {
+      // the body is broken, the call goes on: its handler says so
+      if (error.code?.startsWith('HPE_')) {
+        exchange.fail(new BodyBroken(error.code === 'HPE_INVALID_EOF_STATE' ? 'unexpected EOF' : 'malformed chunked encoding'));
+        return;
+      }
+    }
+    const problem = parseProblem(error);
+    if (problem === undefined || !socket.writable) socket.destroy(error);
+    else refuse(socket, refusalAnswer(problem));
+  });
+  return server;
 }
 
-function write(response: ServerResponse, answer: Response): void {
-  if (!(answer instanceof Answer)) throw new Error('answers are made by Incoming.respond');
+/** One pass over the headers: what is checked or needed of them. */
+function readHead({ method = '', url = '', httpVersionMinor, rawHeaders }: IncomingMessage) {
+  let hosts = 0;
+  let host = '';
+  let length: number | undefined;
+  let chunked = false;
+  let size = method.length + url.length + 14; // two blanks, HTTP/1.1, two line ends
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    const value = rawHeaders[i + 1] as string;
+    size += name.length + value.length + 4;
+    if (name.length === 4) {
+      if (name.toLowerCase() === 'host' && hosts++ === 0) host = value;
+    } else if (name.length === 14) {
+      if (name.toLowerCase() === 'content-length') length = Number(value);
+    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') chunked = true;
+  }
+  if (chunked) length = undefined;
+  return { method, url, minor: httpVersionMinor, hosts, host, size, length, hasBody: chunked || (length ?? 0) > 0 };
+}
+
+function refuse(socket: Socket, text: string): void {
+  socket.end(text, 'latin1');
+  setTimeout(() => socket.destroy(), lingerMs).unref();
+}
+
+function write(exchange: Exchange, answer: Response, staysOpen: boolean): void {
+  const { message, response } = exchange;
+  if (!(answer instanceof Answer)) throw new TypeError('answers are made by Incoming.respond');
   const { status, list, content } = answer as unknown as Answer;
-  if (content === null || typeof content === 'string' || content instanceof Uint8Array) {
-    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    if (status !== 204 && status !== 304) list.push('Content-Length', String(bytes?.length ?? 0));
-    response.writeHead(status, list);
-    response.end(bytes ?? undefined);
+  if (response.destroyed) {
+    if (content instanceof ReadableStream) content.cancel().catch(ignore);
     return;
   }
+  // Go says nothing about the connection unless it departs from the protocol's default; Node would say keep-alive each time.
+  response.removeHeader('connection');
+  if (!staysOpen || exchange.spoilt) {
+    list.push('Connection', 'close');
+    if (exchange.spoilt) linger(message.socket);
+  } else if (message.httpVersionMinor === 0) {
+    if (response.shouldKeepAlive) list.push('Connection', 'keep-alive');
+  } else if (!response.shouldKeepAlive && headerOf(list, 'connection') === undefined) list.push('Connection', 'close');
+
+  const bodiless = status === 204 || status === 304 || message.method === 'HEAD';
+  if (content instanceof ReadableStream) {
+    if (bodiless) {
+      content.cancel().catch(ignore);
+      response.writeHead(status, list).end();
+    } else {
+      response.writeHead(status, list);
+      void pump(response, content, headerOf(list, 'content-length'));
+    }
+    return;
+  }
+  const size = content === null ? 0 : typeof content === 'string' ? Buffer.byteLength(content) : content.length;
+  if (status !== 204 && status !== 304 && !(content === null && message.method === 'HEAD') && headerOf(list, 'content-length') === undefined) list.push('Content-Length', String(size));
   response.writeHead(status, list);
-  Readable.fromWeb(content as Parameters<typeof Readable.fromWeb>[0]).pipe(response);
+  if (size === 0 || bodiless) response.end();
+  // Head and a small body leave in one piece of text, which is the cheapest write there is.
+  else if (typeof content === 'string') size === content.length ? response.end(content, 'latin1') : response.end(Buffer.from(content));
+  else if (size <= small) response.end(Buffer.prototype.latin1Slice.call(content, 0, size), 'latin1');
+  else response.end(content);
+}
+const small = 4096;
+const ignore = () => {};
+
+/** Sends a stream at the speed of its reader; stops its source when the reader has gone; a stream that fails or ends early cuts the connection. */
+async function pump(response: ServerResponse, stream: ReadableStream<Uint8Array>, declared: string | undefined): Promise<void> {
+  const reader = stream.getReader();
+  let gone = false;
+  let wake = ignore;
+  response.once('close', () => {
+    gone = true;
+    wake();
+    if (!response.writableFinished) reader.cancel().catch(ignore);
+  });
+  response.on('drain', () => wake());
+  // the head does not wait for the first piece, but a piece that is there already goes with it
+  const head = setImmediate(() => response.flushHeaders());
+  const length = declared === undefined ? undefined : Number(declared);
+  let sent = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (gone) return;
+      if (done) break;
+      sent += value.byteLength;
+      if (length !== undefined && sent > length) throw new RangeError('more bytes than announced');
+      if (!response.write(value)) await new Promise<void>((resolve) => { wake = resolve; });
+      if (gone) return;
+    }
+    if (length !== undefined && sent < length) throw new RangeError('fewer bytes than announced');
+    response.end();
+  } catch {
+    response.destroy();
+    reader.cancel().catch(ignore);
+  } finally {
+    clearImmediate(head);
+  }
+}
+
+/** Closes in halves: what the caller still sends is read for a moment, or the answer would be lost to a reset. */
+function linger(socket: Socket): void {
+  socket.destroySoon = () => {
+    socket.end();
+    socket.resume();
+    setTimeout(() => socket.destroy(), lingerMs).unref();
+  };
 }
