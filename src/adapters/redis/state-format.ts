@@ -14,6 +14,8 @@ export interface RedisStateOptions {
   ttlInSeconds: number | undefined;
   /** Arguments travel as text: bytes that are no UTF-8 are packed. */
   textOnly: boolean;
+  /** Whether a write with strong consistency waits for the replicas (WAIT). */
+  waitForReplicas: boolean;
 }
 
 export type RedisState = Required<Pick<StateStore, 'get' | 'set' | 'delete' | 'transact' | 'keysLike' | 'ping'>>;
@@ -26,12 +28,12 @@ const int64 = { least: -(2n ** 63n), most: 2n ** 63n - 1n };
 /** Asks the server for its replicas and for RedisJSON, then answers as a state store. */
 export async function openRedisState(commands: Commands, options: RedisStateOptions): Promise<RedisState> {
   const { command } = commands;
-  const replicas = Number(/^connected_slaves:(\d+)/m.exec(text(await command('INFO', 'replication')))?.[1] ?? 0);
+  const replicas = options.waitForReplicas ? Number(/^connected_slaves:(\d+)/m.exec(text(await command('INFO', 'replication')))?.[1] ?? 0) : 0;
   const hasJson = await command('JSON.GET').then(
     () => true,
     (error: unknown) => {
       if (error instanceof AdapterError && error.kind === 'unavailable') throw error;
-      return !/unknown command/i.test(textOf(error));
+      return !/unknown command|not available/i.test(textOf(error));
     },
   );
   const sha = [...new Uint8Array(await crypto.subtle.digest('SHA-1', utf8(writeScript) as Uint8Array<ArrayBuffer>))].map((byte) => byte.toString(16).padStart(2, '0')).join('');

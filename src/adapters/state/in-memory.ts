@@ -1,7 +1,7 @@
 // state.in-memory: state in the memory of this process, gone with it.
 import { AdapterError, etagMismatch } from '../../core/errors.ts';
 import { schema } from '../../core/metadata.ts';
-import { checkConcurrency, escapedBytesOf, etagOf } from '../../blocks/state/options.ts';
+import { checkOptions, escapedBytesOf, etagOf, wholePrefix } from '../../blocks/state/options.ts';
 import { type DeleteRequest, defineStateStore, type SetRequest } from '../../blocks/state/port.ts';
 import { likePattern, pageOf } from '../../blocks/state/keys-like.ts';
 
@@ -34,7 +34,6 @@ export default defineStateStore({
 
     /** Throws when the write may not happen. */
     const guard = (request: DeleteRequest) => {
-      checkConcurrency(request);
       const entry = live(request.key);
       const etag = etagOf(request);
       if (etag !== undefined) {
@@ -51,18 +50,23 @@ export default defineStateStore({
         return { data: entry.data, etag: entry.etag, metadata: entry.expires === undefined ? undefined : { ttlExpireTime: `${new Date(entry.expires).toISOString().slice(0, 19)}Z` } };
       },
       set: async (request) => {
+        checkOptions(request);
         const expires = expiry(request.metadata);
         guard(request);
         put(request, expires);
       },
       delete: async (request) => {
+        checkOptions(request);
         guard(request);
         entries.delete(request.key);
       },
       transact: async (operations) => {
         // All checks run against the state before the transaction, as upstream does; then everything is applied.
         const expiries = operations.map((o) => (o.operation === 'upsert' ? expiry(o.metadata) : undefined));
-        for (const operation of operations) guard(operation);
+        for (const operation of operations) {
+          if (operation.operation === 'upsert') checkOptions(operation); // deletes pass with any word, as upstream
+          guard(operation);
+        }
         for (const [i, operation] of operations.entries()) {
           if (operation.operation === 'upsert') put(operation, expiries[i]);
           else entries.delete(operation.key);
@@ -73,8 +77,9 @@ export default defineStateStore({
         return pageOf([...entries.keys()].filter((key) => live(key) && pattern.test(key)).sort(), request);
       },
       deleteWithPrefix: async (prefix) => {
+        const whole = wholePrefix(prefix);
         let count = 0;
-        for (const key of [...entries.keys()]) if (key.startsWith(prefix) && !key.slice(prefix.length).includes('||') && live(key)) { entries.delete(key); count++; }
+        for (const key of [...entries.keys()]) if (key.startsWith(whole) && !key.slice(whole.length).includes('||') && live(key)) { entries.delete(key); count++; }
         return count;
       },
       close: async () => {

@@ -18,7 +18,7 @@ export default defineStateStore({
     const connection = await openRedis(settings, { log, signal, failing: 'redis store: error connecting to redis at' });
     try {
       if (queryIndexes !== '') log.warn(`state store ${name}: queryIndexes has no effect, the query API is not built yet`);
-      const state = await openRedisState(connection, { ttlInSeconds, textOnly: false });
+      const state = await openRedisState(connection, { ttlInSeconds, textOnly: false, waitForReplicas: true });
       let warned = false;
       return {
         ...state,

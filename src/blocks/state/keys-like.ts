@@ -16,7 +16,7 @@ export function likePattern(pattern: string): RegExp {
   }
   return new RegExp(`^${source}$`, 'u');
 }
-const escape = (c: string) => c.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+const escape = (c: string) => c.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 
 /** One page of sorted keys; the token is the last key given, so it survives deletes and inserts between pages. */
 export function pageOf(sorted: string[], { pageSize, continuationToken }: KeysLikeRequest): { keys: string[]; continuationToken?: string } {

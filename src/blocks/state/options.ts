@@ -4,12 +4,9 @@ import type { SetRequest, StateValue } from './port.ts';
 import { goEscape, utf8 } from '../../core/go-json.ts';
 
 /** Refuses unknown words; source: components-contrib/state/requests_options.go. */
-export function checkConcurrency(request: Pick<SetRequest, 'concurrency'>): void {
-  if (!['', 'first-write', 'last-write'].includes(request.concurrency)) throw new AdapterError('invalid', `unrecognized concurrency model '${request.concurrency}'`);
-}
 export function checkOptions(request: Pick<SetRequest, 'concurrency' | 'consistency'>): void {
-  checkConcurrency(request);
   if (!['', 'eventual', 'strong'].includes(request.consistency)) throw new AdapterError('invalid', `unrecognized consistency model '${request.consistency}'`);
+  if (!['', 'first-write', 'last-write'].includes(request.concurrency)) throw new AdapterError('invalid', `unrecognized concurrency model '${request.concurrency}'`);
 }
 
 /** The etag of a request, undefined where none (or an empty one) is given. */
@@ -31,3 +28,9 @@ export function ttlOf(metadata: Record<string, string>): number | undefined {
 export const bytesOf = (value: StateValue): Uint8Array => ('json' in value ? utf8(value.json) : value.bytes);
 /** The bytes to keep where daprd's store writes with encoding/json, so that reads show the same escapes (in-memory, sqlite, postgresql). */
 export const escapedBytesOf = (value: StateValue): Uint8Array => ('json' in value ? utf8(goEscape(value.json)) : value.bytes);
+
+/** The prefix of a delete by prefix, ended by its separator. Throws where there is none; source: components-contrib/state/requests.go. */
+export function wholePrefix(prefix: string): string {
+  if (prefix === '' || prefix === '||') throw new AdapterError('invalid', 'a prefix is required for deleteWithPrefix request');
+  return prefix.endsWith('||') ? prefix : `${prefix}||`;
+}
