@@ -7,7 +7,7 @@
  */
 export type TracingMode = 'off' | 'echo' | 'spans';
 
-export function tracingMode(tracing: { samplingRate: string; stdout: boolean; zipkin?: { endpointAddress: string } | undefined; otel?: Record<string, unknown> | undefined }): TracingMode {
+export function tracingMode(tracing: { samplingRate: string; stdout: boolean; zipkin?: { endpointAddress: string } | undefined; otel?: { endpointAddress?: string | undefined; protocol?: string | undefined } | undefined }): TracingMode {
   const rate = tracing.samplingRate.trim();
   if (rate !== '' && Number(rate) === 0) return 'off';
   const exporter = tracing.stdout || Boolean(tracing.zipkin?.endpointAddress) || Boolean(tracing.otel?.endpointAddress && tracing.otel.protocol);

@@ -2,6 +2,7 @@
 import { Hono } from 'hono';
 import type { Incoming } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import type { TracingMode } from '../../core/traceparent.ts';
 import { Measured } from './api-logging.ts';
 import { answer, callOf, type Env, type Handler, type HttpCall, httpCall, plainText, type Route } from './call.ts';
 import { renderError } from './errors.ts';
@@ -16,7 +17,9 @@ export interface ApiOptions {
   fallback: Handler | undefined;
   log: Logger;
   maxBodyBytes: number;
-  tracing: boolean;
+  tracing: TracingMode;
+  /** Share of new traces that are sampled. */
+  samplingRate: number;
   cors: Cors | undefined;
   /** DAPR_API_TOKEN, '' = open. */
   apiToken: string;
@@ -53,8 +56,8 @@ export function createApi(options: ApiOptions): HandleCall {
     if (!wellEscaped(call.path)) return plain400(call);
     const isHealth = call.path.includes('/healthz');
     let refusal: string | undefined;
-    if (options.tracing && !isHealth) {
-      const trace = traceOf(incoming);
+    if (options.tracing !== 'off' && !isHealth) {
+      const trace = traceOf(incoming, options.tracing, options.samplingRate);
       call.context = trace.context;
       call.extra.push(...trace.headers);
       refusal = trace.refusal;

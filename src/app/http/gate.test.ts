@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Incoming, RawHeaders } from '../../core/host.ts';
-import { createCors, traceOf, tracingOn, validBaggage, validTraceparent } from './gate.ts';
+import { createCors, traceOf, validBaggage, validTraceparent } from './gate.ts';
 
 const incoming = (headers: RawHeaders, method = 'GET') => ({ method, headers, signal: new AbortController().signal }) as unknown as Incoming;
 const good = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -17,23 +17,30 @@ describe('trace context', () => {
   ])('%s is valid: %s', (text, valid) => expect(validTraceparent(text)).toBe(valid));
 
   it('hands a valid trace on unchanged, with its state', () => {
-    const trace = traceOf(incoming(['Traceparent', good, 'tracestate', 'a=1']));
+    const trace = traceOf(incoming(['Traceparent', good, 'tracestate', 'a=1']), 'echo', 1);
     expect(trace.headers).toEqual(['Traceparent', good, 'Tracestate', 'a=1']);
     expect(trace.context).toMatchObject({ traceparent: good, tracestate: 'a=1' });
   });
-  it('starts a new unsampled trace otherwise, a different one each time', () => {
-    const [a, b] = [traceOf(incoming(['traceparent', 'nonsense', 'tracestate', 'a=1'])), traceOf(incoming([]))];
+  it('gives the app a new unsampled trace otherwise, a different one each time, and tells the caller of none', () => {
+    const [a, b] = [traceOf(incoming(['traceparent', 'nonsense', 'tracestate', 'a=1']), 'echo', 1), traceOf(incoming([]), 'echo', 1)];
+    expect(a.headers).toEqual(['Traceparent', '00-00000000000000000000000000000000-0000000000000000-00']);
     expect(validTraceparent(a.context.traceparent)).toBe(true);
     expect(a.context.traceparent).toMatch(/-00$/);
     expect(a.context.tracestate).toBe('');
     expect(a.context.traceparent).not.toBe(b.context.traceparent);
   });
+  it('has a span of its own where spans are made, sampled like the caller', () => {
+    const child = traceOf(incoming(['traceparent', good, 'tracestate', 'a=1']), 'spans', 0);
+    expect(child.context.traceparent).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01$/);
+    expect(child.headers).toEqual(['Traceparent', child.context.traceparent, 'Tracestate', 'a=1']);
+    expect(traceOf(incoming([]), 'spans', 1).headers[1]).toMatch(/-01$/);
+    expect(traceOf(incoming([]), 'spans', 0).headers[1]).toMatch(/-00$/);
+  });
   it('echoes baggage and refuses what is none', () => {
-    expect(traceOf(incoming(['baggage', 'user=1,tier=gold;p=x'])).headers).toContain('user=1,tier=gold;p=x');
-    expect(traceOf(incoming(['baggage', 'no baggage'])).refusal).toBe('invalid baggage header: no baggage');
+    expect(traceOf(incoming(['baggage', 'user=1,tier=gold;p=x']), 'echo', 1).headers).toContain('user=1,tier=gold;p=x');
+    expect(traceOf(incoming(['baggage', 'no baggage']), 'echo', 1).refusal).toBe('invalid baggage header: no baggage');
     expect(validBaggage('a=b,')).toBe(false);
   });
-  it('is off only for a rate of zero', () => expect(['', '0', '0.0', '1', 'abc'].map(tracingOn)).toEqual([true, false, false, true, true]));
 });
 
 describe('CORS', () => {

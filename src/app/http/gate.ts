@@ -1,6 +1,7 @@
 // What every call to the main port passes before it is routed: trace context, baggage, CORS, API token.
 import type { CallContext } from '../../core/context.ts';
 import { headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { newSpan, type TracingMode, zeroTraceparent } from '../../core/traceparent.ts';
 
 /** W3C version 00 has exactly four parts; all-zero ids are invalid. */
 export function validTraceparent(text: string | undefined): text is string {
@@ -29,17 +30,18 @@ export interface Trace {
   refusal?: string;
 }
 
-/** samplingRate "0" switches tracing off: nothing is read, made or added. */
-export const tracingOn = (samplingRate: string): boolean => samplingRate.trim() === '' || Number(samplingRate) !== 0;
-
-export function traceOf(incoming: Incoming): Trace {
+/**
+ * In `spans` mode the call has a span of its own, a child of the caller's; else the caller's trace is handed on.
+ * Where the caller has none, calls of the app get a fresh unsampled one, but the answer says what daprd says: all zeros, that is, no trace.
+ */
+export function traceOf(incoming: Incoming, mode: Exclude<TracingMode, 'off'>, samplingRate: number): Trace {
   const { headers } = incoming;
   const given = headerOf(headers, 'traceparent');
   const known = validTraceparent(given);
-  const traceparent = known ? given : freshTraceparent();
+  const traceparent = mode === 'spans' ? newSpan(known ? given : '', samplingRate) : known ? given : freshTraceparent();
   const tracestate = (known && headerOf(headers, 'tracestate')) || '';
   const baggage = headerOf(headers, 'baggage') ?? '';
-  const out: RawHeaders = ['Traceparent', traceparent];
+  const out: RawHeaders = ['Traceparent', known || mode === 'spans' ? traceparent : zeroTraceparent];
   if (tracestate) out.push('Tracestate', tracestate);
   if (baggage !== '') {
     if (!validBaggage(baggage)) return { context: { signal: incoming.signal, traceparent, tracestate, baggage: '' }, headers: out, refusal: `invalid baggage header: ${baggage}` };

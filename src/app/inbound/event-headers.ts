@@ -23,7 +23,6 @@ export function metadataHeaders(metadata: Readonly<Record<string, string>>, list
     const value = metadata[name] as string;
     const spelled = lower.startsWith('grpc-') ? `dapr-${lower}` : /^:(method|scheme|path|authority)$/.test(lower) ? `dapr-${lower.slice(1)}` : lower;
     if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(spelled)) throw new Error(`net/http: invalid header field name ${JSON.stringify(name)}`);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
     if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) throw new Error(`net/http: invalid header field value for ${JSON.stringify(name)}`);
     list.push(canonical(spelled), asBytes(value));
   }
@@ -40,7 +39,6 @@ function connectionNames(metadata: Readonly<Record<string, string>>): Set<string
 }
 
 /** A header value is bytes; beyond ASCII those of UTF-8. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is the range that is meant
 const asBytes = (text: string): string => (/^[\x00-\x7f]*$/.test(text) ? text : Array.from(utf8(text), (byte) => String.fromCharCode(byte)).join(''));
 
 /**

@@ -88,8 +88,8 @@ export function requestTarget(configured: string): string {
   const withoutFragment = configured.split('#', 1)[0] as string;
   const mark = withoutFragment.indexOf('?');
   const path = mark < 0 ? withoutFragment : withoutFragment.slice(0, mark);
-  const escape = (text: string) => text.replace(/[^\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+/g, (bad) => encodeURIComponent(bad.toWellFormed()));
-  return escape(cleanPath(path.startsWith('/') ? path : `/${path}`)) + (mark < 0 ? '' : escape(withoutFragment.slice(mark)));
+  const escaped = (text: string) => text.replace(/[^\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+/g, (bad) => encodeURIComponent(bad.toWellFormed()));
+  return escaped(cleanPath(path.startsWith('/') ? path : `/${path}`)) + (mark < 0 ? '' : escaped(withoutFragment.slice(mark)));
 }
 
 const retries = 3;
