@@ -1,4 +1,6 @@
 // What a sidecar is told when it starts: daprd's flags and environment, already checked and in plain units.
+import { formatDuration } from '../core/duration.ts';
+import type { MetadataView } from '../blocks/metadata/metadata.ts';
 
 export type AppProtocol = 'http' | 'https' | 'h2c' | 'grpc' | 'grpcs';
 
@@ -47,3 +49,19 @@ export interface Settings {
 
 /** The release of Dapr whose wire this sidecar speaks; SDKs and the dapr CLI compare it. */
 export const daprVersion = '1.18.2';
+
+/** The app as GET /v1.0/metadata shows it; a gRPC app has no health path. */
+export function appConnection({ port, protocol, address, maxConcurrency, health }: Settings['app']): MetadataView['appConnectionProperties'] {
+  return {
+    port: port || undefined,
+    protocol,
+    channelAddress: address,
+    maxConcurrency: maxConcurrency || undefined,
+    health: health && {
+      healthCheckPath: protocol.startsWith('grpc') ? undefined : health.path,
+      healthProbeInterval: formatDuration(health.intervalMs),
+      healthProbeTimeout: formatDuration(health.timeoutMs),
+      healthThreshold: health.threshold,
+    },
+  };
+}

@@ -14,7 +14,7 @@ import { background } from '../../core/context.ts';
 export interface ApiOptions {
   routes: readonly Route[];
   /** Answers what no route matches; undefined: plain 404 and 405, as on the public port. */
-  fallback: Handler | undefined;
+  fallback: ((call: HttpCall) => Promise<Response>) | undefined;
   log: Logger;
   maxBodyBytes: number;
   tracing: TracingMode;
@@ -41,14 +41,17 @@ export function createApi(options: ApiOptions): HandleCall {
     hono.on([...route.methods], `/${route.path}`, handler);
   }
   hono.onError((error, c) => renderError(callOf(c), error, log));
-  const fallback = options.fallback ?? plainFallback(options.routes);
+  const invoke = options.fallback;
+  const fallback: Handler = invoke ? (c) => invoke(callOf(c)) : plainFallback(options.routes);
   hono.notFound(fallback);
   // Hono answers HEAD by the GET route; Dapr has no HEAD routes, so it goes straight to what no route matches.
   const headOnly = new Hono<Env>({ getPath: () => '/' });
   headOnly.all('*', fallback);
   headOnly.onError((error, c) => renderError(callOf(c), error, log));
 
-  const dispatch = (call: HttpCall, request: Request) => (call.incoming.method === 'HEAD' ? headOnly : hono).fetch(request, { call });
+  // said to be a GET, since Hono would replace the answer to a HEAD by a Response of its own, which the host did not make
+  const head = { method: 'GET' } as Request;
+  const dispatch = (call: HttpCall, request: Request) => (call.incoming.method === 'HEAD' ? headOnly.fetch(head, { call }) : hono.fetch(request, { call }));
 
   return (incoming, request) => {
     const started = logged ? Date.now() : 0;

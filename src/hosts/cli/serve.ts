@@ -4,7 +4,7 @@ import { manifest } from '../../adapters/manifest.ts';
 import { createNodeHost } from '../node/host.ts';
 import type { Launch } from './options.ts';
 import type { Platform } from './platform.ts';
-import { GraceExceeded, runSidecar } from './sidecar.ts';
+import { GraceExceeded, runSidecar, withoutBlocking } from './sidecar.ts';
 import { watchSignals } from './signals.ts';
 import { daprVersion } from './version.ts';
 
@@ -41,10 +41,10 @@ export async function serve({ readLaunch, log, level, write, platform }: ServeOp
     signals.stop.addEventListener('abort', onStop);
     try {
       await runSidecar(launch, {
-        platform, manifest, log, write, stop: run.signal,
+        platform, manifest, log, stop: run.signal,
         onShutdown: (force) => {
           if (force) setTimeout(() => process.exit(1), 100);
-          else onStop();
+          else run.abort(withoutBlocking);
         },
         makeHost: ({ http, address }) => createNodeHost({ runtime: platform.runtime, http, address, write }),
       });

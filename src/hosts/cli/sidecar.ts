@@ -1,11 +1,14 @@
-// One run of the sidecar inside the process: reads Configuration and resources, opens the ports, starts the app's side, stops in order.
+// One run of the sidecar inside the process: reads Configuration and resources, opens the ports, finds the app, stops in order.
 import { createApp, type Outrigger } from '../../app/create-app.ts';
-import { readResourceDirectories } from '../../blocks/resources/directories.ts';
-import { defaultConfiguration, noResources, type ResourceSet } from '../../blocks/resources/kinds.ts';
-import { loadResources } from '../../blocks/resources/loader.ts';
 import type { Manifest } from '../../blocks/components/definition.ts';
-import type { Host } from '../../core/host.ts';
+import { loadConfiguration, readConfigurationFiles } from '../../blocks/resources/configuration.ts';
+import { readResourceDirectories } from '../../blocks/resources/directories.ts';
+import { type Configuration, type ResourceSet } from '../../blocks/resources/kinds.ts';
+import { loadResources } from '../../blocks/resources/loader.ts';
+import { formatDuration } from '../../core/duration.ts';
+import type { FilesPort, Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import { embeddedResources } from './embedded.ts';
 import { openApi, openPublic, type OpenPorts } from './listeners.ts';
 import { hostAddress, stablePort } from './network.ts';
 import type { Launch } from './options.ts';
@@ -15,13 +18,15 @@ export interface SidecarContext {
   platform: Platform;
   manifest: Manifest;
   log: Logger;
-  /** Writes one log line. */
-  write(line: string): void;
-  /** Aborted when the sidecar is to stop: a signal, a restart, the shutdown API. */
+  /** Aborted when the sidecar is to stop; with reason `now` without the block phase (the shutdown API). */
   stop: AbortSignal;
   /** POST /v1.0/shutdown. */
   onShutdown(force: boolean): void;
-  makeHost(options: { http: Host['http']; address: string }): Host;
+  makeHost(options: { http: Host['http']; address: string }): Host & { files: FilesPort };
+  /** Called when the API listens (components may still be loading). */
+  onListening?(app: Outrigger): void;
+  /** Called when everything is ready. */
+  onReady?(app: Outrigger): void;
 }
 
 /** The grace period ended before everything was closed; the process has to end with 1. */
@@ -30,6 +35,9 @@ export class GraceExceeded extends Error {
     super('Graceful shutdown timeout exceeded, forcing shutdown'); // Dapr's words, tools look for them
   }
 }
+
+/** Reason of `stop` that leaves out the block phase. */
+export const withoutBlocking = 'without blocking';
 
 /** Runs until `stop` is aborted and everything is closed. Rejects with the reason the sidecar cannot run. */
 export async function runSidecar(launch: Launch, context: SidecarContext): Promise<void> {
@@ -43,29 +51,54 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
 
   const http = platform.createHttp({ maxHeaderBytes: launch.maxHeaderBytes });
   const host = context.makeHost({ http, address });
-  const configuration = defaultConfiguration();
-  const resources = await readResources(launch, host, log);
+  const configuration = await readConfiguration(launch, host.files);
+  const resources = await readResources(launch, host.files, log);
   log.info(`${settings.mode} mode configured`);
   log.info(`app id: ${settings.appId}`);
+  sayWhatIsMissing(launch, log);
 
   const app = createApp({ host, settings, configuration, resources, manifest: context.manifest, log, onShutdown: context.onShutdown });
+  const inner = new AbortController();
   const ports: OpenPorts[] = [];
   try {
     if (!stop.aborted) ports.push(await openApi(launch, app.handle, context));
     if (!stop.aborted && launch.publicPort !== undefined) ports.push(await openPublic(launch, app.handlePublic, context));
     log.info(`The request body size parameter is: ${settings.maxBodyBytes} bytes`);
-    await Promise.race([app.start(), aborted(stop)]);
-    if (!stop.aborted) log.info(`dapr initialized. Status: Running. Init Elapsed ${Math.round(performance.now() - startedAt)}ms`);
-    await aborted(stop);
+    context.onListening?.(app);
+    const started = app.start(inner.signal).then(() => {
+      if (inner.signal.aborted || stop.aborted) return;
+      if (settings.app.maxConcurrency > 0) log.info(`app max concurrency set to ${settings.app.maxConcurrency}`);
+      log.info(`dapr initialized. Status: Running. Init Elapsed ${Math.round(performance.now() - startedAt)}ms`);
+      context.onReady?.(app);
+    });
+    // a component that fails while it stops anyway is no reason to fail
+    await Promise.race([aborted(stop), started.then(() => aborted(stop))]);
+    started.catch(() => {});
+    if (launch.blockShutdownMs !== undefined && stop.reason !== withoutBlocking) await block(app, launch.blockShutdownMs, log);
   } catch (error) {
+    inner.abort();
     for (const one of ports) one.destroy();
     await app.stop();
     throw error;
   }
+  inner.abort();
   await closeAll(app, ports, launch, log);
   await http.close?.();
 }
 
+/** Goes on answering calls, without taking messages, until the time is over or the app is unhealthy. */
+async function block(app: Outrigger, ms: number, log: Logger): Promise<void> {
+  log.info(`Blocking graceful shutdown for ${formatDuration(ms)} or until app reports unhealthy...`);
+  await app.stopInbound();
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<string>((done) => {
+    timer = setTimeout(() => done('Block shutdown period expired, entering shutdown...'), ms);
+  });
+  log.info(await Promise.race([expired, app.appUnhealthy().then(() => 'App reported unhealthy, entering shutdown...')]));
+  clearTimeout(timer);
+}
+
+/** Messages first, then the calls in hand, then the components; all within the grace period. */
 async function closeAll(app: Outrigger, ports: OpenPorts[], launch: Launch, log: Logger): Promise<void> {
   log.info('Dapr is shutting down');
   let timer: NodeJS.Timeout | undefined;
@@ -73,7 +106,10 @@ async function closeAll(app: Outrigger, ports: OpenPorts[], launch: Launch, log:
     if (launch.gracefulShutdownMs > 0) timer = setTimeout(() => fail(new GraceExceeded()), launch.gracefulShutdownMs);
   });
   const work = async () => {
-    await Promise.all(ports.map((one) => one.close()));
+    const closed = Promise.all(ports.map((one) => one.close()));
+    await app.stopInbound();
+    await closed;
+    for (const { name, type, version } of app.components.all()) log.info(`Shutting down component ${name} (${type}/${version})`);
     await app.stop();
   };
   try {
@@ -84,10 +120,21 @@ async function closeAll(app: Outrigger, ports: OpenPorts[], launch: Launch, log:
   log.info('Dapr runtime stopped');
 }
 
-async function readResources(launch: Launch, host: Host, log: Logger): Promise<ResourceSet> {
-  if (launch.resourcePaths.length === 0 || !host.files) return noResources();
-  const texts = await readResourceDirectories(host.files, launch.resourcePaths, log);
-  return loadResources(texts, { appId: launch.settings.appId, namespace: launch.settings.namespace, log });
+const readConfiguration = async ({ configFiles }: Launch, files: FilesPort): Promise<Configuration> =>
+  loadConfiguration(await readConfigurationFiles(files, configFiles), process.env);
+
+async function readResources({ resourcePaths, settings }: Launch, files: FilesPort, log: Logger): Promise<ResourceSet> {
+  const texts = resourcePaths.length === 0 ? embeddedResources(process.env, log) : await readResourceDirectories(files, resourcePaths, log);
+  return loadResources(texts, { appId: settings.appId, namespace: settings.namespace, log });
+}
+
+/** Flags that are taken without effect in this release, so that nobody waits for what will not come. */
+function sayWhatIsMissing(launch: Launch, log: Logger): void {
+  log.info(`The gRPC API is not built yet: port ${launch.grpcPort} stays closed`);
+  if (launch.metricsEnabled) log.debug(`Metrics are not built yet: port ${launch.metricsPort} stays closed`);
+  if (launch.settings.placementConfigured || launch.schedulerAddresses.length > 0) {
+    log.info('Placement and scheduler services are not used: the sidecar is ready without them, and actors, jobs and workflows are not built yet');
+  }
 }
 
 /** What daprd sets in its own process, for components to read. */

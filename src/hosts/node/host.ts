@@ -37,6 +37,6 @@ export interface NodeHostOptions {
   address: string;
   write(line: string): void;
 }
-export const createNodeHost = ({ runtime, http, address, write }: NodeHostOptions): Host => ({
+export const createNodeHost = ({ runtime, http, address, write }: NodeHostOptions): Host & { files: FilesPort } => ({
   runtime, env: process.env, hostname: hostname(), address, http, files, sqlite, tcp, maxParallel: 1024, background: true, write,
 });

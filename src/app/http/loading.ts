@@ -1,0 +1,35 @@
+// Calls that come while components are still loading: they wait, because "not configured" would be untrue.
+import { fail } from '../../core/errors.ts';
+import type { Handler } from './call.ts';
+
+export interface Loading {
+  /** The components are there: lets the waiting calls through. */
+  done(): void;
+  /** They will never be: the waiting calls and all later ones are answered ERR_OUTBOUND_HEALTH_NOT_READY. */
+  cancelled(): void;
+  /** The same handler, not called before `done`. */
+  hold(handler: Handler): Handler;
+}
+
+export function createLoading(): Loading {
+  let state: 'loading' | 'done' | 'cancelled' = 'loading';
+  let settle = () => {};
+  const settled = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  const to = (next: 'done' | 'cancelled') => () => {
+    if (state === 'loading') state = next;
+    settle();
+  };
+  return {
+    done: to('done'),
+    cancelled: to('cancelled'),
+    hold: (handler) => (c) => {
+      if (state === 'done') return handler(c);
+      return settled.then(() => {
+        if (state === 'cancelled') throw fail('outboundNotReady');
+        return handler(c);
+      });
+    },
+  };
+}
