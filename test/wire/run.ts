@@ -4,6 +4,7 @@
 //     --only PATTERN    only scenarios whose name (core/state-etag-sqlite) contains it; * stands for anything; repeatable
 //     --jobs N          scenarios at once (default 3)
 //     --sidecar 'CMD'   the command to test, daprd's flags are appended (default: the built sidecar, or OUTRIGGER_COMMAND)
+//     --minutes N       what has not been played by then fails (default 15)
 //     --again           play scenarios that differ once more, alone; only what differs both times fails
 //     --verbose         one line per scenario, the differences that fail nothing too, and the sidecar's log where it fails
 //     --report FILE     write the counts and every difference as JSON
@@ -25,6 +26,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', multiple: true, default: [''] },
     jobs: { type: 'string', default: '3' },
     sidecar: { type: 'string' },
+    minutes: { type: 'string', default: '15' },
     again: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
     report: { type: 'string' },
@@ -46,6 +48,7 @@ const scenarios = readdirSync(recordings, { recursive: true, encoding: 'utf8' })
   // the long ones first, so that none runs alone at the end
   .sort((a, b) => weight(b.scenario) - weight(a.scenario) || a.name.localeCompare(b.name));
 
+const deadline = Date.now() + Number(options.minutes) * 60_000;
 const outcomes: Outcome[] = [];
 const queue = [...scenarios];
 await Promise.all(Array.from({ length: Number(options.jobs) }, worker));
@@ -66,7 +69,8 @@ async function outcomeOf(name: string, scenario: Scenario): Promise<Outcome> {
   const skipped = judged.filter(({ i }) => notBuilt.some((row) => concerns(row, name, i)));
   const started = Date.now();
   if (skipped.length === judged.length) return judge(name, table, judged.map(({ step, i }) => ({ step, i, differences: [] })), { seen: [], logs: {} }, 0);
-  const played = await play(scenario, command, 90_000);
+  const left = Math.min(90_000, deadline - Date.now());
+  const played = left > 0 ? await play(scenario, command, left) : { seen: [], logs: {}, failure: 'out of time' };
   const steps = judged.map(({ step, i }) => ({ step, i, differences: compareStep(step, played.seen[i]) }));
   return judge(name, table, steps, played, Date.now() - started);
 }
@@ -74,7 +78,7 @@ async function outcomeOf(name: string, scenario: Scenario): Promise<Outcome> {
 async function playAgain(): Promise<void> {
   for (const [i, first] of outcomes.entries()) {
     const again = scenarios.find(({ name }) => name === first.name);
-    if (!again || !first.steps.some(({ verdict }) => verdict === 'failed')) continue;
+    if (!again || Date.now() > deadline || !first.steps.some(({ verdict }) => verdict === 'failed')) continue;
     const second = await outcomeOf(again.name, again.scenario);
     outcomes[i] = second;
     console.log(`again   ${first.name}: ${second.steps.some(({ verdict }) => verdict === 'failed') ? 'differs again' : 'the same now'}`);
