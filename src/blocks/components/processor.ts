@@ -88,7 +88,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const definitionOf = async (resource: ComponentResource, category: Block): Promise<AnyDefinition> => {
     const label = componentLabel(resource);
     const row = findRow(options.manifest, resource.type, resource.version);
-    if (!row) throw unknownType(resource, category);
+    if (!row) throw unknownType(resource, category, isDaprType(resource.type) && !options.manifest.some((known) => isOfType(known, resource.type)));
     const unavailable = () => failure('CREATE_COMPONENT_FAILURE', label, new Error(`component ${label} is not available on this runtime`));
     if (!row.load) throw unavailable();
     const definition = (await row.load()).default;
@@ -186,21 +186,22 @@ const categoryFailure = (block: Block, label: string, resource: ComponentResourc
 const nouns: Partial<Record<Block, string>> = {
   state: 'state store', pubsub: 'message bus', secretstores: 'secret store', configuration: 'configuration store', lock: 'lock store', crypto: 'crypto provider', conversation: 'conversation',
 };
-function unknownType(resource: ComponentResource, category: Block): Error {
+function unknownType(resource: ComponentResource, category: Block, isUnbuilt: boolean): Error {
   const { name, type, version } = resource;
   const label = componentLabel(resource);
-  const hint = isDaprType(type) ? ' (Dapr has this component, Outrigger does not yet)' : '';
+  const hint = isUnbuilt ? ' (Dapr has this component, Outrigger does not yet)' : '';
   if (category === 'bindings') return new Error(`couldn't find binding ${label}${hint}`);
   const text = category === 'middleware' ? `process component ${name} error: HTTP middleware ${type}/${version} has not been registered` : `couldn't find ${nouns[category]} ${type}/${version}`;
   return failure('CREATE_COMPONENT_FAILURE', label, new Error(text + hint));
 }
 
+const isOfType = (row: ManifestRow, type: string): boolean => row.type === type.toLowerCase() || (row.aliases?.includes(type.toLowerCase()) ?? false);
+
 /** The row a type and version mean. A type without versions answers to '', v0 and v1. */
 export function findRow(manifest: Manifest, type: string, version: string): ManifestRow | undefined {
-  const wantedType = type.toLowerCase();
   const wanted = version.toLowerCase();
   return manifest.find((row) => {
-    if (row.type !== wantedType && !row.aliases?.includes(wantedType)) return false;
+    if (!isOfType(row, type)) return false;
     return row.versions ? row.versions.includes(wanted || (row.defaultVersion ?? 'v1')) : ['', 'v0', 'v1'].includes(wanted);
   });
 }

@@ -1,5 +1,5 @@
 // What each kind of Dapr resource looks like in YAML, and what the sidecar makes of it.
-import * as z from 'zod';
+import type * as z from 'zod';
 import { parseDuration } from '../../core/duration.ts';
 import type { ComponentResource, HttpEndpointResource, ListedResource, MetadataItem, Source, SubscriptionResource } from './kinds.ts';
 import { any, anyMap, flag, list, map, object, text, whole } from './shape.ts';
