@@ -15,4 +15,7 @@ export const manifest: Manifest = [
   { type: 'state.upstash.redis', load: () => import('./state/upstash-redis.ts') },
 ];
 
-export const nameResolvers: NameResolverManifest = [];
+export const nameResolvers: NameResolverManifest = [
+  { type: 'nameresolution.nameformat', load: () => import('./nameresolution/nameformat.ts') },
+  { type: 'nameresolution.static', load: () => import('./nameresolution/static.ts') },
+];

@@ -1,24 +1,43 @@
 // createApp(): the only place where a sidecar is put together from a host, settings and resources.
 import type { Host, Incoming } from '../core/host.ts';
 import type { Logger } from '../core/log.ts';
+import { samplingRateOf, tracingMode } from '../core/traceparent.ts';
 import type { Manifest } from '../blocks/components/definition.ts';
 import { createProcessor } from '../blocks/components/processor.ts';
 import { createComponentStore, type ComponentStore } from '../blocks/components/store.ts';
 import { createHealth, type Health } from '../blocks/health/health.ts';
+import { createAddresses, type Resolution } from '../blocks/invoke/addresses.ts';
+import { createEndpoints } from '../blocks/invoke/endpoints.ts';
+import { createHttpLeg } from '../blocks/invoke/http-leg.ts';
+import { createInvokeBlock } from '../blocks/invoke/invoke.ts';
+import type { NameResolverManifest } from '../blocks/invoke/port.ts';
+import { openResolver } from '../blocks/invoke/resolver.ts';
 import { createMetadataBlock } from '../blocks/metadata/metadata.ts';
+import { createPubSubBlock } from '../blocks/pubsub/pubsub.ts';
+import { enabledFeatures } from '../blocks/resources/features.ts';
 import type { Configuration, ResourceSet } from '../blocks/resources/kinds.ts';
 import { createSecretsBlock } from '../blocks/secrets/secrets.ts';
 import { createStateBlock } from '../blocks/state/state.ts';
+import { createApiLog } from './http/api-logging.ts';
+import { createApiRules, invokeRoute } from './http/api-rules.ts';
 import { createApi, type HandleCall } from './http/api.ts';
 import type { Route } from './http/call.ts';
-import { createCors, tracingOn } from './http/gate.ts';
+import { createCors } from './http/gate.ts';
 import { healthRoutes, shutdownRoutes } from './http/health.ts';
 import { incomingFromRequest } from './http/incoming.ts';
+import { createInvokeHandler } from './http/invoke.ts';
+import { createLoading } from './http/loading.ts';
 import { metadataRoutes } from './http/metadata.ts';
+import { publishRoutes } from './http/publish.ts';
 import { secretsRoutes } from './http/secrets.ts';
 import { stateRoutes } from './http/state.ts';
 import { unbuiltRoutes } from './http/unbuilt.ts';
-import { daprVersion, type Settings } from './settings.ts';
+import { createAppChannel } from './inbound/app-channel.ts';
+import { askAppConfig } from './inbound/app-config.ts';
+import { createAppWatch } from './inbound/app-watch.ts';
+import { createSubscriptions } from './inbound/subscriptions.ts';
+import { createInternalHandler } from './internal/http-leg.ts';
+import { appConnection, daprVersion, type Settings } from './settings.ts';
 
 export interface AppOptions {
   host: Host;
@@ -26,6 +45,8 @@ export interface AppOptions {
   configuration: Configuration;
   resources: ResourceSet;
   manifest: Manifest;
+  /** Default none: every call to another app is then refused. */
+  nameResolvers?: NameResolverManifest;
   log: Logger;
   /** POST /v1.0/shutdown was called; `force` asks for exit code 1 after 100 ms without draining. */
   onShutdown(force: boolean): void;
@@ -38,10 +59,19 @@ export interface Outrigger {
   readonly handle: HandleCall;
   /** Health and metadata only, without token, CORS or body limit (the public port). */
   readonly handlePublic: HandleCall;
+  /** Calls from other sidecars (the internal port). */
+  readonly handleInternal: HandleCall;
   readonly health: Health;
   readonly components: ComponentStore;
-  /** Opens the components, then finds the app. Rejects with the reason the sidecar cannot run. */
-  start(): Promise<void>;
+  /**
+   * Opens the components, then finds the app; API calls that come before the components are there wait for them.
+   * Resolves when the app is found, or early when the signal is aborted. Rejects with the reason the sidecar cannot run.
+   */
+  start(signal: AbortSignal): Promise<void>;
+  /** Takes no more messages from subscriptions and input bindings; everything else goes on. */
+  stopInbound(): Promise<void>;
+  /** Resolves when the app is unhealthy, at once when it never was healthy; never without health probes. */
+  appUnhealthy(): Promise<void>;
   /** Closes every component; API calls in flight are the host's to wait for. */
   stop(): Promise<void>;
 }
@@ -53,49 +83,98 @@ export function createApp(options: AppOptions): Outrigger {
   const processor = createProcessor({ host, manifest: options.manifest, log, components, appId, namespace, deny: configuration.componentsDeny });
   const health = createHealth();
   const runtimeReady = health.target('runtime');
+  // daprd's security provider is the first to go when a stop begins, and the only one while --dapr-block-shutdown-duration runs
+  const securityReady = health.target('security-provider');
+  securityReady();
   let initialized = false;
 
   const state = createStateBlock({ components, appId, namespace, maxParallel: host.maxParallel });
   const secrets = createSecretsBlock({ components, scopes: configuration.secrets.scopes });
+  const pubsub = createPubSubBlock({ components, appId, namespace, maxParallel: host.maxParallel });
+  const tracing = { tracing: tracingMode(configuration.tracing), samplingRate: samplingRateOf(configuration.tracing.samplingRate) };
   const metadata = createMetadataBlock({
     appId,
     version: daprVersion,
-    enabledFeatures: ['HotReload', 'WorkflowsRemoteActivityReminder'],
+    enabledFeatures: enabledFeatures(configuration.features),
     components,
-    subscriptions: () => [],
+    subscriptions: () => subscriptions.view(),
     httpEndpoints: resources.httpEndpoints.map((r) => r.name),
-    resiliencies: resources.resiliencies.map((r) => r.name),
+    resiliencies: [...new Set(resources.resiliencies.map((r) => r.name))],
     mcpServers: resources.mcpServers.map((r) => r.name),
     workflowAccessPolicies: resources.workflowAccessPolicies.map((r) => r.name),
-    appConnection: { port: settings.app.port || undefined, protocol: settings.app.protocol, channelAddress: settings.app.address },
+    appConnection: appConnection(settings.app),
     initialized: () => initialized,
   });
 
+  const channel = createAppChannel(settings, host, { isHealthy: () => watch.healthy });
+  const watch = createAppWatch({ app: settings.app, origin: channel?.origin, http: host.http, tcp: host.tcp, log, onChange: (healthy) => appChanged(healthy) });
+  const subscriptions = createSubscriptions({
+    ...tracing, appId, pubsub, channel, log, componentCount: () => components.pubsub.size, resources: resources.subscriptions, askApp: settings.app.initEndpoints.subscribe,
+  });
+  /** The app was found, fell ill or recovered: what is delivered to it starts and stops here. */
+  let askedConfig = false;
+  const appChanged = async (healthy: boolean) => {
+    if (healthy && channel && !askedConfig) {
+      askedConfig = true;
+      if (settings.app.initEndpoints.config) await askAppConfig(channel, appId, log);
+      else log.warn("Skipping programmatic dapr configuration loading (see 'disable-init-endpoints' flag/annotation)");
+    }
+    await (healthy ? subscriptions.start() : subscriptions.stop());
+  };
+
+  let resolution: Resolution = { state: 'absent' };
+  const addresses = createAddresses(() => resolution);
+  const endpoints = createEndpoints(host.http, { env: host.env, log, secretStore: (name) => components.secretstores.get(name)?.port });
+  const invocation = createInvokeBlock({
+    appId, namespace, channel: () => channel, addresses, endpoints, leg: createHttpLeg(host.http), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '',
+  });
+  const handleInternal = createInternalHandler({ channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
+
+  const loading = createLoading();
   const open = [...healthRoutes(health, appId), ...metadataRoutes(metadata)];
   const routes: Route[] = [
     ...open,
     ...stateRoutes(state),
     ...secretsRoutes(secrets),
-    ...shutdownRoutes(options.onShutdown),
+    ...publishRoutes(pubsub, { ...tracing, appId }),
     ...unbuiltRoutes(),
-  ];
-  const shared = { log, tracing: tracingOn(configuration.tracing.samplingRate) };
-  const handle = createApi({ ...shared, routes, fallback: undefined, maxBodyBytes: settings.maxBodyBytes, cors: createCors(settings.allowedOrigins), apiToken: settings.apiToken });
-  const handlePublic = createApi({ ...shared, routes: open, fallback: undefined, maxBodyBytes: 0, cors: undefined, apiToken: '' });
+  ].map((route) => (open.includes(route) ? route : { ...route, handler: loading.hold(route.handler) }));
+  routes.push(...shutdownRoutes(options.onShutdown));
+  const isAllowed = createApiRules(configuration.api);
+  const { apiLogging } = configuration.logging;
+  const onAnswer = (settings.apiLogging ?? apiLogging.enabled) ? createApiLog({ log, obfuscateUrls: apiLogging.obfuscateURLs, omitHealthChecks: apiLogging.omitHealthChecks }) : undefined;
+  const shared = { ...tracing, log };
+  const handle = createApi({ ...shared, routes: routes.filter(isAllowed), fallback: isAllowed(invokeRoute) ? loading.hold(createInvokeHandler(invocation)) : undefined, maxBodyBytes: settings.maxBodyBytes, cors: createCors(settings.allowedOrigins), apiToken: settings.apiToken, onAnswer });
+  const handlePublic = createApi({ ...shared, routes: open.filter(isAllowed), fallback: undefined, maxBodyBytes: 0, cors: undefined, apiToken: '' });
 
   return {
     fetch: (request) => handle(incomingFromRequest(request), request),
     handle,
     handlePublic,
+    handleInternal,
     health,
     components,
-    start: async () => {
+    start: async (signal) => {
+      if (signal.aborted) return loading.cancelled();
+      signal.addEventListener('abort', () => loading.cancelled(), { once: true });
+      const self = { appId, namespace, address: host.address, internalPort: settings.internalPort, httpPort: settings.httpPort, appPort: settings.app.port };
+      resolution = await openResolver({ configuration: configuration.nameResolution, mode: settings.mode, manifest: options.nameResolvers ?? [], host, log, self });
       await processor.load(resources.components);
+      for (const resource of resources.httpEndpoints) await endpoints.load(resource);
+      if (signal.aborted) return;
+      loading.done();
       health.setOutbound(true);
+      await watch.start(signal);
+      if (signal.aborted) return;
       initialized = true;
       runtimeReady();
     },
+    stopInbound: () => subscriptions.stop(),
+    appUnhealthy: () => watch.unhealthy(),
     stop: async () => {
+      await subscriptions.stop();
+      await addresses.close();
+      await channel?.close();
       await Promise.allSettled(components.all().map((c) => c.port.close()));
     },
   };

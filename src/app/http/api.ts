@@ -14,7 +14,7 @@ import { background } from '../../core/context.ts';
 export interface ApiOptions {
   routes: readonly Route[];
   /** Answers what no route matches; undefined: plain 404 and 405, as on the public port. */
-  fallback: ((call: HttpCall) => Promise<Response>) | undefined;
+  fallback: ((call: HttpCall) => Response | Promise<Response>) | undefined;
   log: Logger;
   maxBodyBytes: number;
   tracing: TracingMode;

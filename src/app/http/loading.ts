@@ -1,6 +1,5 @@
 // Calls that come while components are still loading: they wait, because "not configured" would be untrue.
 import { fail } from '../../core/errors.ts';
-import type { Handler } from './call.ts';
 
 export interface Loading {
   /** The components are there: lets the waiting calls through. */
@@ -8,7 +7,7 @@ export interface Loading {
   /** They will never be: the waiting calls and all later ones are answered ERR_OUTBOUND_HEALTH_NOT_READY. */
   cancelled(): void;
   /** The same handler, not called before `done`. */
-  hold(handler: Handler): Handler;
+  hold<C>(handler: (call: C) => Response | Promise<Response>): (call: C) => Response | Promise<Response>;
 }
 
 export function createLoading(): Loading {

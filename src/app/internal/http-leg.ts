@@ -1,0 +1,54 @@
+// The sidecar-to-sidecar listener: takes calls of Outrigger's private HTTP leg for the own app, and nothing else.
+import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
+import { legRequestHeaders, responseHeaders } from '../../blocks/invoke/headers.ts';
+import { failureHeader, legHeader, legVersion } from '../../blocks/invoke/leg-headers.ts';
+import { receiveCall } from '../../blocks/invoke/receive.ts';
+import { RemoteFailure } from '../../blocks/invoke/remote-leg.ts';
+import { textOf } from '../../core/errors.ts';
+import { headerOf, type HttpResponse, type Incoming, type RawHeaders } from '../../core/host.ts';
+import type { HandleCall } from '../http/api.ts';
+import { splitTarget } from '../http/path.ts';
+
+const smallBody = 256 * 1024;
+
+export interface InternalOptions {
+  channel(): AppChannel | undefined;
+  /** Bytes a body may have, 0 = no limit. */
+  maxBodyBytes: number;
+}
+
+export function createInternalHandler({ channel, maxBodyBytes }: InternalOptions): HandleCall {
+  return async (incoming) => {
+    const { headers } = incoming;
+    const version = headerOf(headers, legHeader);
+    // Anybody who finds this port could otherwise reach the app past every check of the API.
+    if (version === undefined) return incoming.respond(421, ['Content-Type', 'text/plain; charset=utf-8'], 'This port is for Outrigger sidecars only.\n');
+    if (version !== legVersion) return failed(incoming, new RemoteFailure('Unimplemented', `this sidecar speaks version ${legVersion} of the protocol between sidecars, not ${version}`));
+    const { path, query } = splitTarget(incoming.target);
+    const { length } = incoming;
+    let response: HttpResponse;
+    try {
+      const list = legRequestHeaders(headers);
+      let body: Uint8Array | ReadableStream<Uint8Array> | null = null;
+      if (incoming.hasBody) {
+        if (length !== undefined && length <= smallBody) body = await incoming.bytes(maxBodyBytes);
+        else {
+          body = incoming.stream(maxBodyBytes);
+          if (length !== undefined) list.push('Content-Length', String(length));
+        }
+      }
+      response = await receiveCall(channel(), { verb: incoming.method, path, query, headers: list, body }, {
+        get signal() { return incoming.signal; },
+        traceparent: '', tracestate: '', baggage: '', // they travel in the headers
+      });
+    } catch (error) {
+      return failed(incoming, error instanceof RemoteFailure ? error : new RemoteFailure('Internal', textOf(error), error));
+    }
+    const { list, contentType } = responseHeaders(response.headers);
+    if (contentType !== undefined) list.push('Content-Type', contentType);
+    return incoming.respond(response.status, marked(list), response.body);
+  };
+}
+
+const marked = (list: RawHeaders): RawHeaders => { list.push(legHeader, legVersion); return list; };
+const failed = (incoming: Incoming, { code, reason }: RemoteFailure): Response => incoming.respond(500, marked([failureHeader, code, 'Content-Type', 'text/plain; charset=utf-8']), reason);

@@ -1,0 +1,185 @@
+// The service invocation building block: finds out who is meant, sends the call there and brings the answer back.
+import type { CallContext } from '../../core/context.ts';
+import { DaprError, fail, textOf } from '../../core/errors.ts';
+import type { HttpResponse, RawHeaders } from '../../core/host.ts';
+import type { Addresses } from './addresses.ts';
+import type { AppChannel } from './app-channel.ts';
+import { delivered, unpacked } from './deliver.ts';
+import type { Endpoints } from './endpoints.ts';
+import { type ForwardedHeaders, requestHeaders } from './headers.ts';
+import { encodeMethod, MethodRefused, normalizeMethod } from './method.ts';
+import { isTransient, RemoteFailure, type RemoteLeg } from './remote-leg.ts';
+import { targetOf } from './target.ts';
+
+export interface InvokeRequest {
+  /** As the caller wrote it: app id, `app.namespace`, HTTPEndpoint name or URL. */
+  id: string;
+  /** Decoded path without leading slash, as a byte string. */
+  method: string;
+  verb: string;
+  /** Without `?`. */
+  query: string;
+  headers: RawHeaders;
+  body: Uint8Array | ReadableStream<Uint8Array> | null;
+  /** Length of a body that comes as a stream; undefined with a stream: not known, so it is sent once and never again. */
+  length: number | undefined;
+}
+
+export interface InvokeResponse extends HttpResponse {
+  /** It came over the leg from another sidecar. */
+  remote: boolean;
+}
+
+export interface InvokeBlock {
+  /** Rejects with the rows `invoke` and `invokeDenied`. */
+  invoke(request: InvokeRequest, context: CallContext): Promise<InvokeResponse>;
+}
+
+export interface InvokeOptions {
+  appId: string;
+  /** Environment NAMESPACE, '' when unset: others then know this sidecar in `default`. */
+  namespace: string;
+  /** undefined without an app port. */
+  channel(): AppChannel | undefined;
+  addresses: Addresses;
+  endpoints: Endpoints;
+  leg: RemoteLeg;
+  /** Shown to apps of other sidecars in the forwarding headers. */
+  hostAddress: string;
+  hostname: string;
+  /** False where the sidecar checks `dapr-api-token` itself; the header then ends here. */
+  passApiToken: boolean;
+}
+
+const verbs = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH']);
+/** DaprBuiltInServiceRetries of dapr/pkg/resiliency. */
+const retries = { most: 3, waitMs: 1000 };
+
+export function createInvokeBlock({ appId: ownId, namespace, channel, addresses, endpoints, leg, hostAddress, hostname, passApiToken }: InvokeOptions): InvokeBlock {
+  const ownNamespace = namespace === '' ? 'default' : namespace;
+  const forwarding = forwardingHeaders(hostAddress, hostname);
+
+  const call = async ({ id, method, verb, query, headers, body, length }: InvokeRequest, context: CallContext): Promise<InvokeResponse> => {
+    const cleaned = methodOf(method);
+    const target = targetOf(id, ownNamespace, endpoints.has);
+    if (target === undefined) throw new Error(`invalid app id ${id}`);
+    const verbOfApp = verbOf(verb);
+    const forwarded = requestHeaders(headers, verbOfApp, passApiToken);
+    if (length !== undefined && body instanceof ReadableStream) forwarded.list.push('Content-Length', String(length));
+    const question = query === '' ? '' : `?${query}`;
+
+    if (target.kind !== 'app') {
+      addresses.checkPresent();
+      const base = target.kind === 'url' ? target.url : '';
+      const request = { method: verbOfApp, path: encodeMethod(cleaned, base), query: question, headers: forwarded.list, mayUnpack: forwarded.mayUnpack, body };
+      const response = await (target.kind === 'url' ? endpoints.callUrl(base, request, context) : endpoints.call(target.name, request, context));
+      return { ...response, remote: false };
+    }
+    if (target.appId === ownId && target.namespace === ownNamespace) {
+      addresses.check(target.appId, target.namespace);
+      const app = channel();
+      if (app === undefined) throw new Error('cannot invoke local endpoint: app channel not initialized');
+      if (!app.healthy) throw new RemoteFailure('Internal', 'app is not in a healthy state');
+      const path = `/${encodeMethod(cleaned, app.origin)}${question}`;
+      const response = await delivered(verbOfApp, () => app.origin + path, forwarded.mayUnpack, () => app.send({ method: verbOfApp, path, headers: forwarded.list, body }, context));
+      return { status: response.status, headers: response.headers, body: response.body, remote: false };
+    }
+    return remote(target.appId, target.namespace, { method: verbOfApp, path: `/${encodeMethod(cleaned, '')}${question}`, headers: identified(forwarded, target.appId, context), body }, body instanceof ReadableStream && length === undefined, forwarded.mayUnpack, context);
+  };
+
+  const remote = async (appId: string, appNamespace: string, request: Parameters<RemoteLeg['call']>[1], streaming: boolean, mayUnpack: boolean, context: CallContext): Promise<InvokeResponse> => {
+    for (let tries = 0; ; tries++) {
+      const address = addresses.known(appId, appNamespace) ?? (await addresses.find(appId, appNamespace));
+      try {
+        const answered = await leg.call(address, request, context);
+        const response = mayUnpack ? unpacked(answered) : answered;
+        return { status: response.status, headers: response.headers, body: response.body, remote: true };
+      } catch (error) {
+        if (!(error instanceof RemoteFailure) || !isTransient(error)) throw error;
+        addresses.drop(appId, appNamespace);
+        // A stream that has been read cannot be sent again; bytes can.
+        if (streaming) throw error;
+        if (tries >= retries.most || !isReplayable(request.body)) throw new Error(`failed to invoke target ${appId} after ${tries} retries. Error: ${error.message}`, { cause: error });
+        await pause(retries.waitMs, context.signal);
+      }
+    }
+  };
+
+  /** What the app of another sidecar is told about the way its call came. Source: dapr/pkg/messaging/direct_messaging.go. */
+  const identified = ({ list }: ForwardedHeaders, calleeId: string, { traceparent, tracestate, baggage }: CallContext): RawHeaders => {
+    let traced = false;
+    let burdened = false;
+    for (let i = 0; i < list.length; i += 2) {
+      if (list[i] === 'Traceparent') traced = true;
+      else if (list[i] === 'Baggage') burdened = true;
+    }
+    if (!traced && traceparent !== '') {
+      list.push('Traceparent', traceparent);
+      if (tracestate !== '') list.push('Tracestate', tracestate);
+    }
+    if (!burdened && baggage !== '') list.push('Baggage', baggage);
+    list.push(...forwarding, 'Dapr-Caller-App-Id', ownId, 'Dapr-Caller-Namespace', ownNamespace, 'Dapr-Callee-App-Id', calleeId);
+    return list;
+  };
+
+  return {
+    invoke: async (request, context) => {
+      try {
+        return await call(request, context);
+      } catch (error) {
+        if (error instanceof DaprError) throw error;
+        throw fail(error instanceof RemoteFailure && error.code === 'PermissionDenied' ? 'invokeDenied' : 'invoke', { appId: request.id, error: textOf(error) }, { cause: error });
+      }
+    },
+  };
+}
+
+/** The clean method, or the refusal in the words of the RPC that would carry it. */
+function methodOf(method: string): string {
+  try {
+    return normalizeMethod(method);
+  } catch (error) {
+    throw error instanceof MethodRefused ? new RemoteFailure('InvalidArgument', error.message) : error;
+  }
+}
+
+/** Dapr carries the verb as a number: what has none arrives as POST. */
+function verbOf(verb: string): string {
+  const upper = verb.toUpperCase();
+  if (upper === 'CONNECT') throw new RemoteFailure('InvalidArgument', 'invalid HTTP verb');
+  return verbs.has(upper) ? upper : 'POST';
+}
+
+function forwardingHeaders(address: string, hostname: string): RawHeaders {
+  const list: RawHeaders = [];
+  const parts: string[] = [];
+  if (address !== '') {
+    list.push('X-Forwarded-For', address);
+    // IPv6 stands in brackets and quotes (RFC 7239).
+    const node = address.includes(':') ? `"[${address}]"` : address;
+    parts.push(`for=${node}`, `by=${node}`);
+  }
+  if (hostname !== '') {
+    list.push('X-Forwarded-Host', hostname);
+    parts.push(`host=${hostname}`);
+  }
+  list.push('Forwarded', parts.join(';'));
+  return list;
+}
+
+const isReplayable = (body: InvokeRequest['body']): boolean => !(body instanceof ReadableStream) || !body.locked;
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', leave);
+      resolve();
+    }, ms);
+    const leave = () => {
+      clearTimeout(timer);
+      reject(new RemoteFailure('Canceled', 'context canceled'));
+    };
+    if (signal?.aborted) leave();
+    else signal?.addEventListener('abort', leave, { once: true });
+  });
+}
