@@ -2,8 +2,10 @@
 import * as z from 'zod';
 import type { Logger } from '../../core/log.ts';
 import { type ComponentResource, type ListedResource, noResources, type ResourceSet, type Source, type SubscriptionResource } from './kinds.ts';
+import { faultOfMcpServer } from './mcp-server.ts';
 import { head, readComponent, readHttpEndpoint, readListed, readResiliency, readSubscription } from './schemas.ts';
 import { describeIssue } from './shape.ts';
+import { faultOfWorkflowAccessPolicy } from './workflow-access-policy.ts';
 import { parseResourceYaml, splitDocuments, YamlError } from './yaml.ts';
 
 export interface ResourceText {
@@ -95,8 +97,19 @@ function visible(all: ResourceSet, options: LoadOptions): ResourceSet {
     httpEndpoints: endpoints.faults.length > 0 ? [] : endpoints.kept,
     subscriptions: latest(all.subscriptions).filter((r) => inScope(r, options.appId)),
     resiliencies: all.resiliencies.filter((r) => inScope(r, options.appId)),
-    workflowAccessPolicies: orThrow('workflow access policies', pick<ListedResource>(all.workflowAccessPolicies, { kind: 'WorkflowAccessPolicy', label: (r) => r.name })),
-    mcpServers: orThrow('mcpservers', pick<ListedResource>(all.mcpServers, { kind: 'MCPServer', label: (r) => r.name })),
+    workflowAccessPolicies: orThrow('workflow access policies', pick<ListedResource>(all.workflowAccessPolicies, { kind: 'WorkflowAccessPolicy', label: (r) => r.name })).filter((policy) => {
+      const fault = faultOfWorkflowAccessPolicy(policy);
+      if (fault) options.log.warn(`WorkflowAccessPolicy ${JSON.stringify(policy.name)} failed validation, skipping: ${fault}`);
+      return fault === undefined;
+    }),
+    mcpServers: orThrow('mcpservers', pick<ListedResource>(all.mcpServers, { kind: 'MCPServer', label: (r) => r.name })).filter((server) => {
+      if (server.name === '') return false;
+      const { fault, ignoreErrors } = faultOfMcpServer(server);
+      if (fault && !ignoreErrors) throw new ResourceError(fault);
+      if (fault) options.log.error(`Ignoring error processing MCPServer: ${fault}`);
+      else options.log.warn(`MCPServer ${server.name} is listed, but this release does not connect to MCP servers`);
+      return fault === undefined;
+    }),
   };
 }
 
