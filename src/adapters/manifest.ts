@@ -3,6 +3,8 @@ import type { Manifest } from '../blocks/components/definition.ts';
 import type { NameResolverManifest } from '../blocks/invoke/port.ts';
 
 export const manifest: Manifest = [
+  { type: 'bindings.cron', load: () => import('./bindings/cron.ts') },
+  { type: 'bindings.http', load: () => import('./bindings/http.ts') },
   { type: 'pubsub.in-memory', load: () => import('./pubsub/in-memory.ts') },
   { type: 'pubsub.redis', load: () => import('./pubsub/redis.ts') },
   { type: 'secretstores.local.env', load: () => import('./secretstores/local.env.ts') },
@@ -16,6 +18,7 @@ export const manifest: Manifest = [
 ];
 
 export const nameResolvers: NameResolverManifest = [
+  { type: 'nameresolution.mdns', load: () => import('./nameresolution/mdns.ts') },
   { type: 'nameresolution.nameformat', load: () => import('./nameresolution/nameformat.ts') },
   { type: 'nameresolution.static', load: () => import('./nameresolution/static.ts') },
 ];

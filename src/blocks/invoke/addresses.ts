@@ -10,7 +10,7 @@ export interface Addresses {
   /** The same without asking anybody: undefined where the answer is not at hand. */
   known(appId: string, namespace: string): string | undefined;
   /** This address did not answer: the next `find` asks again. */
-  drop(appId: string, namespace: string): void;
+  drop(appId: string, namespace: string, address: string): void;
   /** Calls to oneself use no address, but without a working resolver Dapr refuses even them. */
   check(appId: string, namespace: string): void;
   /** The same for URLs and HTTPEndpoints, which only want a resolver to exist. */
@@ -26,6 +26,8 @@ export function createAddresses(resolution: () => Resolution, now: () => number 
   const cache = new Map<string, Entry>();
   const asking = new Map<string, Promise<string>>();
 
+  /** For lists that the resolver keeps: whose turn it is. */
+  let turn = Math.floor(Math.random() * 1000);
   const pick = (entry: Entry): string => entry.list[entry.next++ % entry.list.length] as string;
   const keyOf = (appId: string, namespace: string) => `${namespace}/${appId}`;
 
@@ -60,7 +62,14 @@ export function createAddresses(resolution: () => Resolution, now: () => number 
   };
 
   return {
-    known: (appId, namespace) => cached(keyOf(appId, namespace)),
+    known: (appId, namespace) => {
+      const current = resolution();
+      if (current.state === 'ready' && current.resolver.peek) {
+        const list = current.resolver.peek(appId, namespace);
+        return list === undefined ? undefined : list[turn++ % list.length];
+      }
+      return cached(keyOf(appId, namespace));
+    },
     find: async (appId, namespace) => {
       const key = keyOf(appId, namespace);
       const hit = cached(key);
@@ -73,7 +82,11 @@ export function createAddresses(resolution: () => Resolution, now: () => number 
       }
       return pending;
     },
-    drop: (appId, namespace) => { cache.delete(keyOf(appId, namespace)); },
+    drop: (appId, namespace, address) => {
+      cache.delete(keyOf(appId, namespace));
+      const current = resolution();
+      if (current.state === 'ready') current.resolver.failed?.(appId, namespace, address);
+    },
     check: (appId, namespace) => {
       if (resolver() === undefined) throw new Error(`resolver returned empty address for app id ${keyOf(appId, namespace)}`);
     },

@@ -96,7 +96,7 @@ export function createInvokeBlock({ appId: ownId, namespace, channel, addresses,
         return { status: response.status, headers: response.headers, body: response.body, remote: true };
       } catch (error) {
         if (!(error instanceof RemoteFailure) || !isTransient(error)) throw error;
-        addresses.drop(appId, appNamespace);
+        addresses.drop(appId, appNamespace, address);
         // A stream that has been read cannot be sent again; bytes can.
         if (streaming) throw error;
         if (tries >= retries.most || !isReplayable(request.body)) throw new Error(`failed to invoke target ${appId} after ${tries} retries. Error: ${error.message}`, { cause: error });

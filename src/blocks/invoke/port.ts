@@ -19,6 +19,10 @@ export interface NameResolver {
   resolve(appId: string, namespace: string): Promise<string[]>;
   /** How long the caller may keep an answer; 0 = the resolver caches by itself. */
   readonly cacheMs: number;
+  /** Addresses at hand without asking anybody, for resolvers that cache by themselves; a call then need not wait. */
+  peek?(appId: string, namespace: string): readonly string[] | undefined;
+  /** This address did not answer. */
+  failed?(appId: string, namespace: string, address: string): void;
   close(): Promise<void>;
 }
 
