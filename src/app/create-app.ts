@@ -3,6 +3,8 @@ import type { Host, Incoming } from '../core/host.ts';
 import type { Logger } from '../core/log.ts';
 import { samplingRateOf, tracingMode } from '../core/traceparent.ts';
 import type { Manifest } from '../blocks/components/definition.ts';
+import { createBindingsBlock } from '../blocks/bindings/bindings.ts';
+import { createInputs } from '../blocks/bindings/inputs.ts';
 import { createProcessor } from '../blocks/components/processor.ts';
 import { createComponentStore, type ComponentStore } from '../blocks/components/store.ts';
 import { createHealth, type Health } from '../blocks/health/health.ts';
@@ -21,6 +23,7 @@ import { createStateBlock } from '../blocks/state/state.ts';
 import { createApiLog } from './http/api-logging.ts';
 import { createApiRules, invokeRoute } from './http/api-rules.ts';
 import { createApi, type HandleCall } from './http/api.ts';
+import { bindingsRoutes } from './http/bindings.ts';
 import type { Route } from './http/call.ts';
 import { createCors } from './http/gate.ts';
 import { healthRoutes, shutdownRoutes } from './http/health.ts';
@@ -35,6 +38,7 @@ import { unbuiltRoutes } from './http/unbuilt.ts';
 import { createAppChannel } from './inbound/app-channel.ts';
 import { askAppConfig } from './inbound/app-config.ts';
 import { createAppWatch } from './inbound/app-watch.ts';
+import { createBindingApp } from './inbound/bindings.ts';
 import { createSubscriptions } from './inbound/subscriptions.ts';
 import { createInternalHandler } from './internal/http-leg.ts';
 import { appConnection, daprVersion, type Settings } from './settings.ts';
@@ -111,6 +115,7 @@ export function createApp(options: AppOptions): Outrigger {
   const subscriptions = createSubscriptions({
     ...tracing, appId, pubsub, channel, log, componentCount: () => components.pubsub.size, resources: resources.subscriptions, askApp: settings.app.initEndpoints.subscribe,
   });
+  const inputs = channel && createInputs({ components, app: createBindingApp({ ...tracing, channel, optionsTimeoutMs: settings.app.bindingOptionsTimeoutMs }), log });
   /** The app was found, fell ill or recovered: what is delivered to it starts and stops here. */
   let askedConfig = false;
   const appChanged = async (healthy: boolean) => {
@@ -120,6 +125,7 @@ export function createApp(options: AppOptions): Outrigger {
       else log.warn("Skipping programmatic dapr configuration loading (see 'disable-init-endpoints' flag/annotation)");
     }
     await (healthy ? subscriptions.start() : subscriptions.stop());
+    await (healthy ? inputs?.start() : inputs?.stop());
   };
 
   let resolution: Resolution = { state: 'absent' };
@@ -136,6 +142,7 @@ export function createApp(options: AppOptions): Outrigger {
     ...open,
     ...stateRoutes(state),
     ...secretsRoutes(secrets),
+    ...bindingsRoutes(createBindingsBlock({ components }), tracing),
     ...publishRoutes(pubsub, { ...tracing, appId }),
     ...unbuiltRoutes(),
   ].map((route) => (open.includes(route) ? route : { ...route, handler: loading.hold(route.handler) }));
@@ -169,10 +176,10 @@ export function createApp(options: AppOptions): Outrigger {
       initialized = true;
       runtimeReady();
     },
-    stopInbound: () => subscriptions.stop(),
+    stopInbound: async () => void (await Promise.all([subscriptions.stop(), inputs?.stop()])),
     appUnhealthy: () => watch.unhealthy(),
     stop: async () => {
-      await subscriptions.stop();
+      await Promise.all([subscriptions.stop(), inputs?.stop()]);
       await addresses.close();
       await channel?.close();
       await Promise.allSettled(components.all().map((c) => c.port.close()));

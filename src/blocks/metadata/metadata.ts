@@ -1,4 +1,5 @@
 // What the sidecar says about itself (Dapr: pkg/api/universal/metadata.go). Absent fields are left out by JSON.
+import { worksAs } from '../bindings/direction.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
 
 export interface SubscriptionView {
@@ -55,8 +56,9 @@ export interface MetadataSources {
 const named = (names: readonly string[]) => (names.length ? names.map((name) => ({ name })) : undefined);
 const some = <T>(items: T[]) => (items.length ? items : undefined);
 
-/** ACTOR is added where a state store can keep actors. */
+/** ACTOR is added where a state store can keep actors; a binding can do what its `direction` leaves of what its type can. */
 export const capabilitiesOf = (component: Loaded): string[] => {
+  if (component.block === 'bindings') return component.features.filter((feature) => worksAs(feature === 'INPUT_BINDING' ? 'input' : 'output', component.properties));
   const list = [...component.features];
   if (component.block === 'state' && list.includes('ETAG') && list.includes('TRANSACTIONAL')) list.push('ACTOR');
   return list;

@@ -1,0 +1,86 @@
+// Input bindings: events from outside on their way to the app (Dapr: pkg/runtime/processor/binding/input).
+import { textOf } from '../../core/errors.ts';
+import { background, type CallContext } from '../../core/context.ts';
+import type { Logger } from '../../core/log.ts';
+import type { Binding, BindingEvent } from './port.ts';
+import type { ComponentStore, Loaded } from '../components/store.ts';
+import { saysInput, worksAs } from './direction.ts';
+
+/** The app as input bindings see it. `route` is the path the component names, by default its own name. */
+export interface BindingApp {
+  /** Whether the app wants the events. Rejects when the app gives no answer. */
+  wants(route: string): Promise<boolean>;
+  /** What the app answered; rejects when it refused the event. */
+  deliver(event: BindingEvent, route: string, context: CallContext): Promise<Uint8Array | undefined>;
+}
+
+export interface Inputs {
+  /**
+   * The app is ready: reads from every input binding that it wants, anew if it did before.
+   * Never rejects: trouble with one binding leaves it and those after it unread, and is in the log.
+   */
+  start(): Promise<void>;
+  /** Takes no more events and resolves when those at the app are answered. */
+  stop(): Promise<void>;
+}
+
+interface Reading {
+  closed: boolean;
+  running: Set<Promise<unknown>>;
+  reader: { close(): Promise<void> } | undefined;
+}
+
+export function createInputs({ components, app, log: parent }: { components: ComponentStore; app: BindingApp; log: Logger }): Inputs {
+  const log = parent.scope('dapr.runtime.processor.binding');
+  let readings: Reading[] = [];
+  let turn = Promise.resolve();
+  /** One start or stop after the other. */
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    turn = turn.then(work, work);
+    return turn;
+  };
+
+  const stopAll = async (): Promise<void> => {
+    const stopping = readings;
+    readings = [];
+    await Promise.all(stopping.map(async (reading) => {
+      reading.closed = true;
+      await Promise.allSettled(reading.running);
+      await reading.reader?.close().catch((error: unknown) => log.error(`error closing an input binding: ${textOf(error)}`));
+    }));
+  };
+
+  const startOne = async ({ name, properties }: Loaded<Binding>, read: NonNullable<Binding['read']>): Promise<void> => {
+    const route = properties.route || name;
+    if (!saysInput(properties) && !(await app.wants(route))) return log.info(`app has not subscribed to binding ${name}.`);
+    const reading: Reading = { closed: false, running: new Set(), reader: undefined };
+    readings.push(reading);
+    try {
+      reading.reader = await read((event, context = background) => {
+        if (reading.closed) return Promise.reject(new Error('input binding is closed'));
+        const running = app.deliver(event, route, context).finally(() => reading.running.delete(running));
+        reading.running.add(running);
+        running.catch((error: unknown) => log.debug(`error from app consumer for binding [${name}]: ${textOf(error)}`));
+        return running;
+      });
+    } catch (error) {
+      log.error(`error reading from input binding ${name}: ${textOf(error)}`);
+      throw error;
+    }
+  };
+
+  return {
+    start: () => inTurn(async () => {
+      await stopAll();
+      try {
+        for (const loaded of components.bindings.values()) {
+          const read = loaded.port.read?.bind(loaded.port);
+          if (read !== undefined && worksAs('input', loaded.properties)) await startOne(loaded, read);
+        }
+      } catch (error) {
+        log.warn(`failed to read from bindings: ${textOf(error)}`);
+      }
+    }),
+    stop: () => inTurn(stopAll),
+  };
+}
