@@ -96,7 +96,7 @@ describeWithServer('postgres', 'state.postgresql', () => {
   afterAll(() => server?.stop());
 
   const versions = [
-    { version: 'v1', table: 'state', metadataTable: 'dapr_metadata', metadata: {}, etag: /^\d+$/, row: "key || '|' || value::text || '|' || isbinary || '|' || (updatedate IS NULL) || '|' || coalesce(extract(year from expiredate)::text, '') || '|' || row_id" },
+    { version: 'v1', table: 'state', metadataTable: 'dapr_metadata', metadata: {} as Record<string, string>, etag: /^\d+$/, row: "key || '|' || value::text || '|' || isbinary || '|' || (updatedate IS NULL) || '|' || coalesce(extract(year from expiredate)::text, '') || '|' || row_id" },
     { version: 'v2', table: 'v2_state', metadataTable: 'v2_metadata', metadata: { tablePrefix: 'v2_', metadataTableName: 'v2_metadata' }, etag: uuid, row: "key || '|' || encode(value, 'hex') || '|' || (updated_at IS NULL) || '|' || coalesce(extract(year from expires_at)::text, '') || '|' || row_id" },
   ];
   describe.each(versions)('$version', ({ version, table, metadataTable, metadata, etag, row }) => {

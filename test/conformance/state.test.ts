@@ -8,7 +8,7 @@ import { describeStateStore, type StateRow } from './state.ts';
 
 const redisQuirks: StateRow['quirks'] = { badEtag: '9999999', malformedEtag: 'no-number', tellsExpiry: false, keepsTtl: true, deletesMissing: true, noRollback: true };
 
-const postgresql = (version: string, quirks: Pick<StateRow['quirks'], 'badEtag' | 'malformedEtag'>): StateRow => ({
+const postgresql = (version: string, quirks: Pick<StateRow['quirks'], 'badEtag' | 'malformedEtag' | 'refusesNul'>): StateRow => ({
   type: 'state.postgresql',
   version,
   servers: ['postgres'],
@@ -61,7 +61,7 @@ const rows: StateRow[] = [
     operations: ['etag', 'firstWrite', 'transaction', 'ttl', 'keysLike'],
     quirks: { badEtag: 'bad-etag', tellsExpiry: true, keepsTtl: false },
   },
-  postgresql('v1', { badEtag: '1', malformedEtag: 'no-number' }),
+  postgresql('v1', { badEtag: '1', malformedEtag: 'no-number', refusesNul: true }),
   postgresql('v2', { badEtag: '8d8e4b4e-0000-4000-8000-000000000000' }),
 ];
 

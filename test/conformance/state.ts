@@ -35,11 +35,15 @@ export interface StateRow {
     noRollback?: boolean;
     /** A deadline in whole seconds: how long after its lifetime a value may still be read. */
     ttlSlackMs?: number;
+    /** Texts with a NUL are refused (PostgreSQL's jsonb has none). */
+    refusesNul?: boolean;
   };
 }
 
 const seconds = 1000;
 const text = (data: Uint8Array | null | undefined) => (data === null || data === undefined ? data : new TextDecoder().decode(data));
+/** A store may respell JSON (jsonb puts blanks in). */
+const compact = (data: string | null | undefined) => (data ? JSON.stringify(JSON.parse(data)) : data);
 const json = (value: unknown): StateValue => ({ json: JSON.stringify(value) });
 
 export function describeStateStore(row: StateRow): void {
@@ -114,7 +118,7 @@ export function describeStateStore(row: StateRow): void {
         ['a text that looks like JSON', '{"a":"b"}'],
         ['a text', 'hello world'],
         ['an empty text', ''],
-        ['a text with everything', '<&> "quoted" ü 💡 \u2028 \\ \0'],
+        ['a text with everything', `<&> "quoted" ü 💡 \u2028 \\ ${row.quirks.refusesNul ? '' : '\0'}`],
         ['a float with many digits', 0.1234567890123],
         ['an object', { message: 'hello', n: 1 }, objects],
         ['a nested object', { product: { value: 12.5, list: [1, [2]] } }, objects],
@@ -175,8 +179,8 @@ export function describeStateStore(row: StateRow): void {
         for (const [i, k] of keys.entries()) expect(JSON.parse((await read(k)) as string)).toEqual({ i });
         const missing = key('missing');
         const items = await bulk([keys[2] as string, missing, ...keys.slice(0, 2)]);
-        expect(items.map(({ key, data }) => [key, text(data)])).toEqual([[keys[2], '{"i":2}'], [missing, null], [keys[0], '{"i":0}'], [keys[1], '{"i":1}']]);
-        expect((await bulk([keys[1] as string])).map(({ data, error }) => [text(data), error])).toEqual([['{"i":1}', undefined]]);
+        expect(items.map(({ key, data }) => [key, compact(text(data))])).toEqual([[keys[2], '{"i":2}'], [missing, null], [keys[0], '{"i":0}'], [keys[1], '{"i":1}']]);
+        expect((await bulk([keys[1] as string])).map(({ data, error }) => [compact(text(data)), error])).toEqual([['{"i":1}', undefined]]);
       });
       test('five hundred at once', async () => {
         const keys = Array.from({ length: 500 }, () => key('many'));
@@ -293,7 +297,7 @@ export function describeStateStore(row: StateRow): void {
         expect([await read(a), await read(b), await read(d)]).toEqual(['1', 'true', '"text"']);
         expect([...((await get(c)).data as Uint8Array)]).toEqual([1, 255]);
         await transact([drop(a), upsert(b, json(false)), drop(c), upsert(e, json({ new: 1 }))]);
-        expect([await read(a), await read(b), await read(c), await read(d), await read(e)]).toEqual([null, 'false', null, '"text"', '{"new":1}']);
+        expect([await read(a), await read(b), await read(c), await read(d), compact(await read(e))]).toEqual([null, 'false', null, '"text"', '{"new":1}']);
       });
       test('deleting what is not there is no error', async () => {
         await transact([drop(key('gone'))]);

@@ -3,7 +3,7 @@
 /** Settings in the order given; `dbname` is called `database`. Values may stand in quotes; a backslash takes the next character as it is. */
 export function dsnSettings(text: string): Map<string, string> {
   const settings = new Map<string, string>();
-  const pair = /\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\[\s\S])*)'|((?:[^\s\\]|\\[\s\S])*))(?=\s|$)/y;
+  const pair = /\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\[\s\S])*)'|((?!')(?:[^\s\\]|\\[\s\S])*))(?=\s|$)/y;
   const trimmed = text.trim();
   while (pair.lastIndex < trimmed.length) {
     const at = pair.lastIndex;
