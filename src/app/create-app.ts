@@ -165,9 +165,10 @@ export function createApp(options: AppOptions): Outrigger {
       if (signal.aborted) return loading.cancelled();
       signal.addEventListener('abort', () => loading.cancelled(), { once: true });
       const self = { appId, namespace, address: host.address, internalPort: settings.internalPort, httpPort: settings.httpPort, appPort: settings.app.port };
-      resolution = await openResolver({ configuration: configuration.nameResolution, mode: settings.mode, manifest: options.nameResolvers ?? [], host, log, self });
+      const resolving = openResolver({ configuration: configuration.nameResolution, mode: settings.mode, manifest: options.nameResolvers ?? [], host, log, self });
       await processor.load(resources.components);
       for (const resource of resources.httpEndpoints) await endpoints.load(resource);
+      resolution = await resolving;
       if (signal.aborted) return;
       loading.done();
       health.setOutbound(true);

@@ -68,5 +68,19 @@ export async function openPublic(launch: Launch, handle: HandleCall, { platform 
   }
 }
 
+/** Room for an app's whole header block and what the calling sidecar adds; the limit on the caller's headers is kept where they come in. */
+const internalHeaderBytes = 1 << 20;
+
+/** Where other sidecars call; retried like the API. */
+export async function openInternal(launch: Launch, port: number, handle: HandleCall, { platform, log, stop }: Context): Promise<OpenPorts> {
+  try {
+    const listener = await patiently(() => platform.listen(handle, at(launch.internalAddress, port), { maxHeaderBytes: internalHeaderBytes }), stop);
+    log.info(`Internal server (calls from other sidecars) is running on ${launch.internalAddress}:${port}`);
+    return listener;
+  } catch (error) {
+    throw new Error(`failed to start internal server: ${reason(error)}`);
+  }
+}
+
 const at = (address: string, port: number): ListenAt => ({ host: address.replace(/^\[(.*)\]$/, '$1'), port });
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));

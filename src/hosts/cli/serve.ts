@@ -1,6 +1,6 @@
 // Runs the sidecar until it is told to stop, again after each SIGHUP, and turns the end into an exit code.
 import type { LogLevel, Logger } from '../../core/log.ts';
-import { manifest } from '../../adapters/manifest.ts';
+import { manifest, nameResolvers } from '../../adapters/manifest.ts';
 import { createNodeHost } from '../node/host.ts';
 import type { Launch } from './options.ts';
 import type { Platform } from './platform.ts';
@@ -41,7 +41,7 @@ export async function serve({ readLaunch, log, level, write, platform }: ServeOp
     signals.stop.addEventListener('abort', onStop);
     try {
       await runSidecar(launch, {
-        platform, manifest, log, stop: run.signal,
+        platform, manifest, nameResolvers, log, stop: run.signal,
         onShutdown: (force) => {
           if (force) setTimeout(() => process.exit(1), 100);
           else run.abort(withoutBlocking);

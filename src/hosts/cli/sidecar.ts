@@ -1,15 +1,16 @@
 // One run of the sidecar inside the process: reads Configuration and resources, opens the ports, finds the app, stops in order.
 import { createApp, type Outrigger } from '../../app/create-app.ts';
 import type { Manifest } from '../../blocks/components/definition.ts';
+import type { NameResolverManifest } from '../../blocks/invoke/port.ts';
 import { loadConfiguration, readConfigurationFiles } from '../../blocks/resources/configuration.ts';
 import { readResourceDirectories } from '../../blocks/resources/directories.ts';
-import { type Configuration, type ResourceSet } from '../../blocks/resources/kinds.ts';
+import type { Configuration, ResourceSet } from '../../blocks/resources/kinds.ts';
 import { loadResources } from '../../blocks/resources/loader.ts';
 import { formatDuration } from '../../core/duration.ts';
 import type { FilesPort, Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { embeddedResources } from './embedded.ts';
-import { openApi, openPublic, type OpenPorts } from './listeners.ts';
+import { openApi, openInternal, openPublic, type OpenPorts } from './listeners.ts';
 import { hostAddress, stablePort } from './network.ts';
 import type { Launch } from './options.ts';
 import type { Platform } from './platform.ts';
@@ -17,6 +18,7 @@ import type { Platform } from './platform.ts';
 export interface SidecarContext {
   platform: Platform;
   manifest: Manifest;
+  nameResolvers: NameResolverManifest;
   log: Logger;
   /** Aborted when the sidecar is to stop; with reason `now` without the block phase (the shutdown API). */
   stop: AbortSignal;
@@ -50,19 +52,26 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
   setEnvironment(launch, internalPort, address);
 
   const http = platform.createHttp({ maxHeaderBytes: launch.maxHeaderBytes });
-  const host = context.makeHost({ http, address });
+  // a sidecar that others reach only on this machine says so to them
+  const advertised = ['127.0.0.1', 'localhost', '[::1]'].includes(launch.internalAddress) ? launch.internalAddress : address;
+  const host = context.makeHost({ http, address: advertised });
   const configuration = await readConfiguration(launch, host.files);
   const resources = await readResources(launch, host.files, log);
   log.info(`${settings.mode} mode configured`);
   log.info(`app id: ${settings.appId}`);
   sayWhatIsMissing(launch, log);
 
-  const app = createApp({ host, settings, configuration, resources, manifest: context.manifest, log, onShutdown: context.onShutdown });
+  const app = createApp({ host, settings, configuration, resources, manifest: context.manifest, nameResolvers: context.nameResolvers, log, onShutdown: context.onShutdown });
+  const internalReady = app.health.target('grpc-internal-server');
   const inner = new AbortController();
   const ports: OpenPorts[] = [];
   try {
     if (!stop.aborted) ports.push(await openApi(launch, app.handle, context));
     if (!stop.aborted && launch.publicPort !== undefined) ports.push(await openPublic(launch, app.handlePublic, context));
+    if (!stop.aborted) {
+      ports.push(await openInternal(launch, internalPort, app.handleInternal, context));
+      internalReady();
+    }
     log.info(`The request body size parameter is: ${settings.maxBodyBytes} bytes`);
     context.onListening?.(app);
     const started = app.start(inner.signal).then(() => {
