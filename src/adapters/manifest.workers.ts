@@ -20,5 +20,6 @@ export const manifest: Manifest = [
 export const nameResolvers: NameResolverManifest = [
   { type: 'nameresolution.mdns', load: () => import('./nameresolution/mdns.ts') },
   { type: 'nameresolution.nameformat', load: () => import('./nameresolution/nameformat.ts') },
+  { type: 'nameresolution.sqlite', load: () => import('./nameresolution/sqlite.ts') },
   { type: 'nameresolution.static', load: () => import('./nameresolution/static.ts') },
 ];
