@@ -5,6 +5,8 @@ import type { NameResolverManifest } from '../blocks/invoke/port.ts';
 export const manifest: Manifest = [
   { type: 'bindings.cron', load: () => import('./bindings/cron.ts') },
   { type: 'bindings.http', load: () => import('./bindings/http.ts') },
+  { type: 'bindings.localstorage', load: () => import('./bindings/localstorage.ts') },
+  { type: 'bindings.redis', load: () => import('./bindings/redis.ts') },
   { type: 'pubsub.in-memory', load: () => import('./pubsub/in-memory.ts') },
   { type: 'pubsub.redis', load: () => import('./pubsub/redis.ts') },
   { type: 'secretstores.local.env', load: () => import('./secretstores/local.env.ts') },

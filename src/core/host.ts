@@ -13,6 +13,8 @@ export interface Host {
   readonly address: string;
   readonly http: HttpPort;
   readonly files?: FilesPort;
+  /** Present where files can be written. */
+  readonly disk?: DiskPort;
   readonly sqlite?: SqlitePort;
   /** Present where outbound TCP sockets exist. */
   readonly tcp?: TcpPort;
@@ -35,6 +37,26 @@ export interface FilesPort {
   list(path: string): Promise<{ name: string; kind: 'file' | 'directory' | 'other' }[]>;
   /** Absolute path; relative ones start where the sidecar was started. */
   resolve(path: string): string;
+}
+
+/** A file system with `/` in its paths. Everything rejects with an Error whose message names the path and Go's words for what is wrong. */
+export interface DiskPort {
+  /** Absolute path without `.` and `..`; relative ones start where the sidecar was started. */
+  resolve(path: string): string;
+  /** What stands there itself, links not followed; undefined: nothing. */
+  kind(path: string): Promise<'file' | 'directory' | 'link' | 'other' | undefined>;
+  readLink(path: string): Promise<string>;
+  /** The path with all its links resolved. */
+  realPath(path: string): Promise<string>;
+  /** Names in a directory, byte-wise sorted. */
+  names(path: string): Promise<string[]>;
+  read(path: string): Promise<Uint8Array>;
+  /** Replaces what was there. */
+  write(path: string, data: Uint8Array): Promise<void>;
+  /** With all its parents; one that is there already is fine. */
+  makeFolder(path: string): Promise<void>;
+  /** A file or an empty directory. */
+  remove(path: string): Promise<void>;
 }
 
 export interface TcpPort {

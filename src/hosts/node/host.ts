@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import type { FilesPort, Host, HttpPort, RuntimeName, TcpPort } from '../../core/host.ts';
+import { disk } from './disk.ts';
 import { nodeMulticast } from './multicast.ts';
 import { sqlite } from './sqlite.ts';
 
@@ -39,5 +40,5 @@ export interface NodeHostOptions {
   write(line: string): void;
 }
 export const createNodeHost = ({ runtime, http, address, write }: NodeHostOptions): Host & { files: FilesPort } => ({
-  runtime, env: process.env, hostname: hostname(), address, http, files, sqlite, tcp, multicast: nodeMulticast, maxParallel: 1024, background: true, write,
+  runtime, env: process.env, hostname: hostname(), address, http, files, disk, sqlite, tcp, multicast: nodeMulticast, maxParallel: 1024, background: true, write,
 });

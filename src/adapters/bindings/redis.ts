@@ -1,0 +1,54 @@
+// bindings.redis: plain keys of a Redis database.
+import { defineBinding } from '../../blocks/bindings/port.ts';
+import { parseDuration } from '../../core/duration.ts';
+import { AdapterError } from '../../core/errors.ts';
+import { property } from '../../core/metadata.ts';
+import { openRedis } from '../redis/connection.ts';
+import { redisSchema } from '../redis/settings.ts';
+
+export default defineBinding({
+  type: 'bindings.redis',
+  status: 'stable',
+  runtimes: ['node', 'bun', 'deno'],
+  features: ['OUTPUT_BINDING'],
+  summary: 'Writes, reads, counts and deletes plain keys in Redis.',
+  metadata: redisSchema('bindings', {}),
+  open: async ({ connection: settings }, { log, signal }) => {
+    const connection = await openRedis(settings, { log, signal, failing: 'redis binding: error connecting to redis at' });
+    const { command } = connection;
+    return {
+      operations: ['create', 'delete', 'get', 'increment'],
+      invoke: async ({ operation, data, metadata }) => {
+        const { key } = metadata;
+        if (!key) throw new AdapterError('invalid', 'redis binding: missing key in request metadata');
+        if (operation === 'get') {
+          const value = await command(metadata.delete === 'true' ? 'GETDEL' : 'GET', key);
+          return { data: value instanceof Uint8Array ? value : new Uint8Array(0), metadata: {} };
+        }
+        if (operation === 'delete') await command('DEL', key);
+        else {
+          const ttl = ttlOf(metadata);
+          if (operation === 'increment') await command('INCR', key);
+          // One command where it can be: no value is ever left without the lifetime it was given.
+          else if (typeof ttl === 'number' && ttl > 0) await command('SET', key, data, 'EX', ttl);
+          else await command('SET', key, data);
+          if (ttl instanceof AdapterError) throw ttl; // what was written stays, as upstream
+          if (ttl !== undefined && (operation === 'increment' || ttl === 0)) await command('EXPIRE', key, ttl);
+        }
+        return null;
+      },
+      close: () => connection.close(),
+    };
+  },
+});
+
+/** Whole seconds of `ttl` or `ttlInSeconds` in any case: a Go duration or a number of seconds. Source: components-contrib/metadata/utils.go. */
+function ttlOf(metadata: Record<string, string>): number | undefined | AdapterError {
+  const text = property(metadata, 'ttl') ?? property(metadata, 'ttlInSeconds');
+  if (text === undefined || text === '') return undefined;
+  const duration = parseDuration(text);
+  if (duration !== undefined) return Math.max(0, Math.trunc(duration / 1000));
+  if (!/^[+-]?\d+$/.test(text)) return new AdapterError('invalid', `ttl value must be a valid integer: actual is '${text}'`);
+  if (Number(text) <= 0) return new AdapterError('invalid', `ttl value must be higher than zero: actual is '${Number(text)}'`);
+  return Math.min(Number(text), 9_223_372_036);
+}
