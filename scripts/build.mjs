@@ -142,7 +142,9 @@ function leaveCoreOut() {
       // `import * as z` and `await import(…)`: a module of its own that passes on what this one importer uses
       onLoad({ filter: /.*/, namespace: 'core-part' }, async ({ path }) => {
         const [module, importer] = path.split(' ');
-        const words = new Set(readFileSync(join(root, importer), 'utf8').match(/[A-Za-z_$][\w$]*/g));
+        const source = readFileSync(join(root, importer), 'utf8');
+        const space = new RegExp(`import \\* as (\\w+) from '${module}'`).exec(source)?.[1];
+        const words = new Set(source.match(space ? new RegExp(`(?<=\\b${space}\\.)\\w+`, 'g') : /[A-Za-z_$][\w$]*/g));
         const names = (await exportsOf(module)).filter((name) => words.has(name)).sort();
         return { contents: `export { ${names.join(', ')} } from '${coreName}/${module}';`, loader: 'js' };
       });

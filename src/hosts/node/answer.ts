@@ -34,3 +34,10 @@ export class Answer {
   arrayBuffer() { return this.real.arrayBuffer(); }
 }
 Object.setPrototypeOf(Answer.prototype, Response.prototype);
+
+/** The same for a Response that somebody else made. */
+export function answerOf(response: Response): Answer {
+  const list: RawHeaders = [];
+  for (const [name, value] of response.headers) list.push(name, value);
+  return new Answer(response.status, list, response.body);
+}

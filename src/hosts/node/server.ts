@@ -3,49 +3,57 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { Socket } from 'node:net';
 import { BodyBroken, headerOf } from '../../core/host.ts';
 import type { HandleCall } from '../../app/http/api.ts';
-import { Answer } from './answer.ts';
+import { Answer, answerOf } from './answer.ts';
 import { Exchange } from './exchange.ts';
-import { headProblem, type ParseError, parseProblem, refusalAnswer, tooLong } from './go-server.ts';
+import { bodyProblem, headProblem, type ParseError, parseProblem, tooLong } from './go-server.ts';
 
 /** How long a closed connection is still read, so that the caller gets to see the answer; source: net/http, rstAvoidanceDelay. */
 const lingerMs = 500;
 const headersTimeoutMs = 10_000; // daprd's ReadHeaderTimeout
 
+/** The exchange a connection is at, kept on it. */
+const latest = Symbol('latest exchange');
+type Line = Socket & { [latest]?: Exchange };
+
 export interface ListenerOptions {
   /** Longest request line plus headers in bytes; above it the answer is 431. */
   maxHeaderBytes: number;
+  /** Told of answers that could not be made or written; default: nobody. */
+  onError?: (error: unknown) => void;
 }
 
 /** Starts nothing: the caller listens. Once it is closing, every answer ends its connection. */
-export function createListener(handle: HandleCall, { maxHeaderBytes }: ListenerOptions): Server {
+export function createListener(handle: HandleCall, { maxHeaderBytes, onError = ignore }: ListenerOptions): Server {
   const server = createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: headersTimeoutMs, connectionsCheckingInterval: 1000, requireHostHeader: false });
   server.maxHeadersCount = 0;
   // A caller that has sent all it wants and closed its half still gets its answer.
   (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
-  const running = new WeakMap<Socket, Exchange>();
-
   const serve = (message: IncomingMessage, response: ServerResponse, waits: boolean): void => {
     const head = readHead(message);
     const problem = head.size > maxHeaderBytes ? tooLong : headProblem(head);
     if (problem !== undefined) {
-      refuse(message.socket, refusalAnswer(problem));
+      refuse(message.socket, problem);
       return;
     }
     if (head.url === '*' && head.method === 'OPTIONS') {
+      response.removeHeader('connection');
       response.writeHead(200, ['Content-Length', '0']).end(); // Go's server answers this one itself: net/http, globalOptionsHandler
       return;
     }
     const exchange = new Exchange(message, response, head.length, head.hasBody, waits);
-    if (head.hasBody) running.set(message.socket, exchange);
-    let answer: Response | Promise<Response>;
+    (message.socket as Line)[latest] = exchange;
     try {
-      answer = handle(exchange, exchange as unknown as Request);
-    } catch {
-      response.destroy();
-      return;
+      const answer = handle(exchange, exchange as unknown as Request);
+      if (answer instanceof Promise) answer.then((made) => write(exchange, made, server.listening)).catch(cut);
+      else write(exchange, answer, server.listening);
+    } catch (error) {
+      cut(error);
     }
-    if (answer instanceof Promise) answer.then((made) => write(exchange, made, server.listening), () => response.destroy());
-    else write(exchange, answer, server.listening);
+    // As a panic does in Go: the caller sees a cut connection, the sidecar lives on.
+    function cut(error: unknown): void {
+      onError(error);
+      response.destroy();
+    }
   };
 
   server.on('request', (message, response) => serve(message, response, false));
@@ -62,28 +70,26 @@ export function createListener(handle: HandleCall, { maxHeaderBytes }: ListenerO
     serve(message, response, false);
   });
   server.on('clientError', (error: ParseError, stream) => {
-    const socket = stream as Socket;
-    const exchange = running.get(socket);
-    if (exchange !== undefined && !exchange.message.complete) {
-      // the body is broken, the call goes on: its handler says so
-      if (error.code?.startsWith('HPE_')) {
-        exchange.fail(new BodyBroken(error.code === 'HPE_INVALID_EOF_STATE' ? 'unexpected EOF' : 'malformed chunked encoding'));
-        return;
-      }
-    }
+    const socket = stream as Line;
+    const exchange = socket[latest];
     const problem = parseProblem(error);
-    if (problem === undefined || !socket.writable) socket.destroy(error);
-    else refuse(socket, refusalAnswer(problem));
+    const answering = exchange !== undefined && !exchange.response.writableFinished && !exchange.response.destroyed;
+    if (answering && error.code?.startsWith('HPE_')) {
+      // The body is broken: the call goes on, its handler says so. Or something follows the request: it has to wait for the answer.
+      if (!exchange.message.complete) exchange.fail(new BodyBroken(bodyProblem(error)));
+      else if (problem) exchange.response.once('finish', () => { if (socket.writable) refuse(socket, problem); });
+    } else if (problem === undefined || !socket.writable) socket.destroy();
+    else refuse(socket, problem);
   });
   return server;
 }
 
 /** One pass over the headers: what is checked or needed of them. */
-function readHead({ method = '', url = '', httpVersionMinor, rawHeaders }: IncomingMessage) {
+function readHead({ method = '', url = '', httpVersionMajor, httpVersionMinor, rawHeaders }: IncomingMessage) {
   let hosts = 0;
   let host = '';
   let length: number | undefined;
-  let chunked = false;
+  let encoding: string | undefined;
   let size = method.length + url.length + 14; // two blanks, HTTP/1.1, two line ends
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
@@ -93,10 +99,10 @@ function readHead({ method = '', url = '', httpVersionMinor, rawHeaders }: Incom
       if (name.toLowerCase() === 'host' && hosts++ === 0) host = value;
     } else if (name.length === 14) {
       if (name.toLowerCase() === 'content-length') length = Number(value);
-    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') chunked = true;
+    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') encoding = encoding === undefined ? value : `${encoding}, ${value}`;
   }
-  if (chunked) length = undefined;
-  return { method, url, minor: httpVersionMinor, hosts, host, size, length, hasBody: chunked || (length ?? 0) > 0 };
+  if (encoding !== undefined) length = undefined;
+  return { method, url, major: httpVersionMajor, minor: httpVersionMinor, hosts, host, size, length, encoding, hasBody: encoding !== undefined || (length ?? 0) > 0 };
 }
 
 function refuse(socket: Socket, text: string): void {
@@ -106,8 +112,7 @@ function refuse(socket: Socket, text: string): void {
 
 function write(exchange: Exchange, answer: Response, staysOpen: boolean): void {
   const { message, response } = exchange;
-  if (!(answer instanceof Answer)) throw new TypeError('answers are made by Incoming.respond');
-  const { status, list, content } = answer as unknown as Answer;
+  const { status, list, content } = answer instanceof Answer ? (answer as unknown as Answer) : answerOf(answer);
   if (response.destroyed) {
     if (content instanceof ReadableStream) content.cancel().catch(ignore);
     return;
