@@ -7,7 +7,7 @@ import { Measured } from './api-logging.ts';
 import { answer, callOf, type Env, type Handler, type HttpCall, httpCall, plainText, type Route } from './call.ts';
 import { renderError } from './errors.ts';
 import { type Cors, traceOf } from './gate.ts';
-import { wellEscaped } from './path.ts';
+import { splitTarget, wellEscaped } from './path.ts';
 import { headerOf } from '../../core/host.ts';
 import { background } from '../../core/context.ts';
 
@@ -57,7 +57,7 @@ export function createApi(options: ApiOptions): HandleCall {
     const started = logged ? Date.now() : 0;
     const call = httpCall(logged ? new Measured(incoming) : incoming, options.maxBodyBytes, background);
     if (!wellEscaped(call.path)) return plain400(call);
-    const isHealth = call.path.includes('/healthz');
+    const isHealth = unescaped(call.path).includes('/healthz');
     let refusal: string | undefined;
     if (options.tracing !== 'off' && !isHealth) {
       const trace = traceOf(incoming, options.tracing, options.samplingRate);
@@ -71,7 +71,7 @@ export function createApi(options: ApiOptions): HandleCall {
       if (preflight) return answer(call, 200, preflight, '');
       call.extra.push(...cors.actual(incoming));
     }
-    if (apiToken !== '' && headerOf(incoming.headers, 'dapr-api-token') !== apiToken && !(incoming.method === 'GET' && healthPaths.has(decodedTrimmed(call)))) {
+    if (apiToken !== '' && headerOf(incoming.headers, 'dapr-api-token') !== apiToken && !(incoming.method === 'GET' && healthPaths.has(asWritten(incoming.target)))) {
       return plainText(call, 401, 'invalid api token\n');
     }
     const result = dispatch(call, request);
@@ -83,11 +83,16 @@ export function createApi(options: ApiOptions): HandleCall {
   };
 }
 
-/** The token exclusion looks at the decoded path with slashes trimmed at both ends. */
-function decodedTrimmed(call: HttpCall): string {
-  let path = call.path;
-  try { path = decodeURIComponent(path); } catch { /* not a health path then */ }
-  return path.replace(/^\/+|\/+$/g, '');
+/** The token exclusion looks at the decoded path as it was sent, not cleaned, with slashes trimmed at both ends. */
+const asWritten = (target: string): string => unescaped(splitTarget(target).path).replace(/^\/+|\/+$/g, '');
+
+function unescaped(path: string): string {
+  if (!path.includes('%')) return path;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // not a health path then
+  }
 }
 
 const plain400 = (call: HttpCall) => answer(call, 400, ['Content-Type', 'text/plain; charset=utf-8', 'Connection', 'close'], '400 Bad Request');

@@ -19,6 +19,7 @@ export function createInvokeHandler(block: InvokeBlock): InvokeHandler {
     const { incoming, query, context } = call;
     const target = findTarget(call);
     if (target === undefined) throw fail('invokeNoAppId');
+    call.invoked = target.id;
     const { length } = incoming;
     const sse = isEventStream(header(call, 'accept'));
     const body = incoming.hasBody ? await readBody(call, target.id) : null;
