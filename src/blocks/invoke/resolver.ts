@@ -19,12 +19,12 @@ export interface ResolverOptions {
 export async function openResolver({ configuration, mode, manifest, host, log, self }: ResolverOptions): Promise<Resolution> {
   const name = configuration?.component || (mode === 'kubernetes' ? 'kubernetes' : 'mdns');
   const version = configuration?.version || 'v1';
-  const label = `nr.${name}/${version}`;
+  const label = `nr (${name}/${version})`;
   const type = `nameresolution.${name.toLowerCase()}`;
   const row = manifest.find((one) => one.type === type || one.aliases?.includes(type));
   if (row?.load === undefined || (version !== 'v1' && version !== 'v0')) {
     const reason = row !== undefined && row.load === undefined ? `name resolver ${name} does not run on ${host.runtime}` : `couldn't find name resolver ${name}/${version}`;
-    log.warn(`failed to init name resolution: [CREATE_COMPONENT_FAILURE]: initialization error occurred for ${label}: ${reason}`);
+    log.error(`[CREATE_COMPONENT_FAILURE]: initialization error occurred for ${label}: ${reason}`);
     return { state: 'absent' };
   }
   try {
@@ -33,7 +33,7 @@ export async function openResolver({ configuration, mode, manifest, host, log, s
     log.info(`Initialized name resolution to ${name}`);
     return { state: 'ready', resolver };
   } catch (error) {
-    log.warn(`failed to init name resolution: [INIT_COMPONENT_FAILURE]: initialization error occurred for ${label}: ${textOf(error)}`);
+    log.error(`[INIT_COMPONENT_FAILURE]: initialization error occurred for ${label}: ${textOf(error)}`);
     return { state: 'failed' };
   }
 }
