@@ -1,37 +1,55 @@
 // A host's view of a request built from a Web Request alone, for hosts that have nothing better (Bun, Deno, Workers).
-import { BodyBroken, BodyTooLarge, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { BodyBroken, BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
 
-export function incomingFromRequest(request: Request): Incoming {
-  let headers: RawHeaders | undefined;
-  const start = request.url.indexOf('/', request.url.indexOf('://') + 3);
-  const declared = request.headers.get('content-length');
-  const length = declared !== null && /^\d+$/.test(declared) ? Number(declared) : undefined;
-  return {
-    method: request.method,
-    target: start < 0 ? '/' : request.url.slice(start),
-    get headers() {
-      if (headers === undefined) {
-        headers = [];
-        for (const [name, value] of request.headers) headers.push(name, value);
-      }
-      return headers;
-    },
-    length,
-    hasBody: request.body !== null && length !== 0,
-    signal: request.signal,
-    bytes: async (limit) => {
-      if (request.body === null) return new Uint8Array(0);
-      if (length !== undefined && (limit <= 0 || length <= limit)) return new Uint8Array(await request.arrayBuffer().catch(broken));
-      return collect(request.body, limit);
-    },
-    stream: (limit) => limited(request.body ?? new Blob([]).stream(), limit),
-    respond: (status, list, body) => {
-      const out = new Headers();
-      for (let i = 0; i < list.length; i += 2) out.append(list[i] as string, list[i + 1] as string);
-      // A null-body status refuses even the empty string.
-      return new Response(status === 204 || status === 205 || status === 304 ? null : (body as BodyInit | null), { status, headers: out });
-    },
-  };
+export const incomingFromRequest = (request: Request): Incoming => new FetchIncoming(request);
+
+/** Everything is read from the Request only when somebody asks: most of it costs more than the answer to a small call. */
+class FetchIncoming implements Incoming {
+  readonly method: string;
+  readonly #request: Request;
+  #headers: RawHeaders | undefined;
+  constructor(request: Request) {
+    this.method = request.method;
+    this.#request = request;
+  }
+  get target(): string {
+    const { url } = this.#request;
+    const start = url.indexOf('/', url.indexOf('://') + 3);
+    return start < 0 ? '/' : url.slice(start);
+  }
+  get headers(): RawHeaders {
+    if (this.#headers !== undefined) return this.#headers;
+    const list: RawHeaders = [];
+    for (const [name, value] of this.#request.headers) list.push(name, value);
+    this.#headers = list;
+    return list;
+  }
+  get length(): number | undefined {
+    const declared = headerOf(this.headers, 'content-length');
+    return declared !== undefined && /^\d+$/.test(declared) ? Number(declared) : undefined;
+  }
+  get hasBody(): boolean {
+    // A Request for GET or HEAD has none, whatever was sent.
+    if (this.method === 'GET' || this.method === 'HEAD') return false;
+    const { length } = this;
+    return length === undefined ? this.#request.body !== null : length > 0;
+  }
+  get signal(): AbortSignal { return this.#request.signal; }
+  async bytes(limit: number): Promise<Uint8Array> {
+    if (!this.hasBody) return new Uint8Array(0);
+    const { length } = this;
+    if (length !== undefined && (limit <= 0 || length <= limit)) return new Uint8Array(await this.#request.arrayBuffer().catch(broken));
+    return collect(this.#request.body as ReadableStream<Uint8Array>, limit);
+  }
+  stream(limit: number): ReadableStream<Uint8Array> {
+    return limited(this.#request.body ?? new Blob([]).stream(), limit);
+  }
+  respond(status: number, list: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response {
+    const headers: [string, string][] = [];
+    for (let i = 0; i < list.length; i += 2) headers.push([list[i] as string, list[i + 1] as string]);
+    // A null-body status refuses even the empty string.
+    return new Response(status === 204 || status === 205 || status === 304 ? null : (body as BodyInit | null), { status, headers });
+  }
 }
 
 const broken = (error: unknown): never => {
