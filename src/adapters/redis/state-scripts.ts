@@ -22,7 +22,7 @@ export const refused = 'refused';
  * Flags: `s`et, `m`ark, `d`elete; then `j` for a document; then `p` when the data is packed (see pack).
  * Answers a list: '' for done, 'refused', or the text of an error. One operation's trouble does not stop the next, as in MULTI/EXEC.
  *
- * A key of another type is replaced. A hash without version is written whatever the etag. The marker makes every later write need the
+ * A key of another type is replaced by a hash, but not by a document. A hash without version is written whatever the etag. The marker makes every later write need the
  * version; only a delete removes it (in a document: the next write that does not ask for it). The count comes before the data, so a
  * version that is no number changes nothing.
  */
@@ -42,7 +42,7 @@ end
 local function set(key, json, mark, etag, data, ttl)
   local version, trouble = versionOf(key, json)
   if trouble then
-    if string.find(trouble, 'nknown', 1, true) then return trouble end
+    if json and (string.find(trouble, 'nknown', 1, true) or string.find(trouble, 'wrong Redis type', 1, true)) then return trouble end
     redis.call('DEL', key)
   end
   if version and version ~= etag and (etag ~= '0' or marked(key, json)) then return 'refused' end
