@@ -5,6 +5,8 @@ import type { NameResolverManifest } from '../blocks/invoke/port.ts';
 export const manifest: Manifest = [
   { type: 'bindings.cron' },
   { type: 'bindings.http', load: () => import('./bindings/http.ts') },
+  { type: 'bindings.localstorage' },
+  { type: 'bindings.redis' },
   { type: 'pubsub.in-memory', load: () => import('./pubsub/in-memory.ts') },
   { type: 'pubsub.redis' },
   { type: 'secretstores.local.env', load: () => import('./secretstores/local.env.ts') },

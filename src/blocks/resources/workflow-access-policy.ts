@@ -1,5 +1,5 @@
 // Kind WorkflowAccessPolicy: which app may do what with whose workflows; checked when read, as Kubernetes would.
-import * as z from 'zod';
+import type * as z from 'zod';
 import type { ListedResource } from './kinds.ts';
 import { describeIssue, list, object, text } from './shape.ts';
 
