@@ -72,7 +72,8 @@ export default defineNameResolver({
     });
 
     return {
-      cacheMs: 0,
+      // A row counts as alive for seconds after its sidecar's last sign; asking again within one tells nothing new.
+      cacheMs: 1000,
       resolve: async (appId) => {
         const rows = await database.read(() => select.all(appId, updateInterval / 1000));
         if (rows.length === 0) throw new Error('no host found with the given ID');

@@ -51,7 +51,11 @@ export function createApi(options: ApiOptions): HandleCall {
 
   // said to be a GET, since Hono would replace the answer to a HEAD by a Response of its own, which the host did not make
   const head = { method: 'GET' } as Request;
-  const dispatch = (call: HttpCall, request: Request) => (call.incoming.method === 'HEAD' ? headOnly.fetch(head, { call }) : hono.fetch(request, { call }));
+  const dispatch = (call: HttpCall, request: Request): Response | Promise<Response> => {
+    // Every method of this path is a call to an app: the router has nothing to decide.
+    if (invoke && call.path.startsWith('/v1.0/invoke/')) return Promise.resolve(invoke(call)).catch((error: unknown) => renderError(call, error, log));
+    return call.incoming.method === 'HEAD' ? headOnly.fetch(head, { call }) : hono.fetch(request, { call });
+  };
 
   return (incoming, request) => {
     const started = logged ? Date.now() : 0;

@@ -1,4 +1,5 @@
 // What every call to the main port passes before it is routed: trace context, baggage, CORS, API token.
+import { baggageProblem } from '../../core/baggage.ts';
 import type { CallContext } from '../../core/context.ts';
 import { headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
 import { newSpan, type TracingMode, zeroTraceparent } from '../../core/traceparent.ts';
@@ -19,8 +20,17 @@ function freshTraceparent(): string {
 }
 const hex = (bytes: number) => [...crypto.getRandomValues(new Uint8Array(bytes))].map((b) => b.toString(16).padStart(2, '0')).join('');
 
-/** A member is `key=value` with optional properties; source: go.opentelemetry.io/otel/baggage. */
-export const validBaggage = (text: string): boolean => text.length <= 8192 && text.split(',').every((member) => /^\s*[!#$%&'*+\-.^_`|~0-9A-Za-z]+\s*=[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*\s*(;[^,]*)?$/.test(member));
+export const validBaggage = (text: string): boolean => baggageProblem(text) === undefined;
+
+/** Several baggage headers count as one, their values joined by commas. */
+function joinedBaggage(headers: RawHeaders): string {
+  let joined = '';
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (name.length === 7 && name.toLowerCase() === 'baggage') joined += joined === '' ? headers[i + 1] : `,${headers[i + 1]}`;
+  }
+  return joined;
+}
 
 export interface Trace {
   context: CallContext;
@@ -40,11 +50,13 @@ export function traceOf(incoming: Incoming, mode: Exclude<TracingMode, 'off'>, s
   const known = validTraceparent(given);
   const traceparent = mode === 'spans' ? newSpan(known ? given : '', samplingRate) : known ? given : freshTraceparent();
   const tracestate = (known && headerOf(headers, 'tracestate')) || '';
-  const baggage = headerOf(headers, 'baggage') ?? '';
+  const baggage = joinedBaggage(headers);
   const out: RawHeaders = ['Traceparent', known || mode === 'spans' ? traceparent : zeroTraceparent];
   if (tracestate) out.push('Tracestate', tracestate);
   if (baggage !== '') {
-    if (!validBaggage(baggage)) return { context: { signal: incoming.signal, traceparent, tracestate, baggage: '' }, headers: out, refusal: `invalid baggage header: ${baggage}` };
+    const problem = baggageProblem(baggage);
+    // Refused before the call has a span: the answer names none.
+    if (problem !== undefined) return { context: { signal: incoming.signal, traceparent, tracestate, baggage: '' }, headers: [], refusal: `invalid baggage header: ${problem}` };
     out.push('Baggage', baggage);
   }
   return { context: { signal: incoming.signal, traceparent, tracestate, baggage }, headers: out };

@@ -1,5 +1,6 @@
 // Which headers of a call travel on: hop-by-hop ones end here, identities are never taken from a caller, gRPC's words get Dapr's prefix.
-import type { RawHeaders } from '../../core/host.ts';
+import { headerOf, type RawHeaders } from '../../core/host.ts';
+import { isTraceparent } from '../../core/traceparent.ts';
 import { failureHeader, legHeader } from './leg-headers.ts';
 
 /** What is done with a header, by its name. */
@@ -78,10 +79,13 @@ export interface ForwardedHeaders {
 /**
  * Headers of a call as the app gets them, without those of the connection and without a length.
  * `keepToken`: `dapr-api-token` is the app's business because the sidecar itself asks for none.
+ * `traced`: the sidecar has a trace for the call, which takes the place of a valid one of the caller's; an invalid one passes, as in daprd.
  */
-export function requestHeaders(headers: RawHeaders, method: string, keepToken: boolean): ForwardedHeaders {
+export function requestHeaders(headers: RawHeaders, method: string, keepToken: boolean, traced: boolean): ForwardedHeaders {
   const list: RawHeaders = [];
   const hop = named(headers);
+  const given = traced ? headerOf(headers, 'traceparent') : undefined;
+  const replaced = given !== undefined && isTraceparent(given);
   let mayUnpack = method !== 'HEAD';
   let agent = false;
   let seen = '';
@@ -92,7 +96,7 @@ export function requestHeaders(headers: RawHeaders, method: string, keepToken: b
     switch (rule.request) {
       case 'pass': break;
       case 'first':
-        if (seen.includes(rule.name)) continue;
+        if (seen.includes(rule.name) || (replaced && rule.name !== 'Baggage')) continue;
         seen += rule.name;
         break;
       case 'token':

@@ -64,7 +64,7 @@ export function createInvokeBlock({ appId: ownId, namespace, channel, addresses,
     const target = targetOf(id, ownNamespace, endpoints.has);
     if (target === undefined) throw new Error(`invalid app id ${id}`);
     const verbOfApp = verbOf(verb);
-    const forwarded = requestHeaders(headers, verbOfApp, passApiToken);
+    const forwarded = requestHeaders(headers, verbOfApp, passApiToken, context.traceparent !== '');
     if (length !== undefined && body instanceof ReadableStream) forwarded.list.push('Content-Length', String(length));
     const question = query === '' ? '' : `?${query}`;
 
