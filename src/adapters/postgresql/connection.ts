@@ -133,7 +133,9 @@ async function tlsModes(part: (name: string, variable?: string) => string | unde
   };
   const [ca, cert, key] = [await text('sslrootcert', 'PGSSLROOTCERT'), await text('sslcert', 'PGSSLCERT'), await text('sslkey', 'PGSSLKEY')];
   const passphrase = part('sslpassword');
-  const own = { ...(cert ? { cert } : {}), ...(key ? { key } : {}), ...(passphrase ? { passphrase } : {}), ...(name ? { servername: name } : {}) };
+  // `pg` names the host it connects to; with hostaddr that is an address, and TLS knows no addresses as names.
+  const servername = part('hostaddr', 'PGHOSTADDR') !== undefined && name !== undefined && !/^[\d.]+$|:/.test(name) ? name : undefined;
+  const own = { ...(cert ? { cert } : {}), ...(key ? { key } : {}), ...(passphrase ? { passphrase } : {}), ...(servername ? { servername } : {}) };
   const unchecked = { rejectUnauthorized: false, ...own };
   const full = { rejectUnauthorized: true, ...(ca ? { ca } : {}), ...own };
   const signedOnly = { ...full, checkServerIdentity: () => undefined };
