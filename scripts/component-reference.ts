@@ -62,6 +62,8 @@ function read(schema: Schema): { kind: string; description: string; byDefault: s
     if (at.def.type === 'default' || at.def.type === 'optional' || at.def.type === 'prefault') required = false;
     if (at.def.type === 'default') byDefault ||= shown(at.def.defaultValue, kindBelow(at));
   }
+  // where the words tell the default, the decoded one is only a placeholder
+  if (/\bdefaults?\b/i.test(description)) byDefault = '';
   return { kind: kind || 'text', description, byDefault, required };
 }
 const kindBelow = (schema: Schema | undefined): string => (schema === undefined ? '' : (schema.meta?.()?.kind ?? kindBelow(schema.def.innerType)));

@@ -4,13 +4,15 @@ import { parseDuration } from '../../core/duration.ts';
 import { MetadataError, type MetadataSchema, type Properties, property, schema } from '../../core/metadata.ts';
 
 // Decoder B of component metadata: strict Go parsing, bare numbers of a duration are milliseconds. Messages are Go's.
-const decoded = <T>(go: string, read: (text: string) => T | undefined) =>
+const decoded = <T>(go: keyof typeof kinds, read: (text: string) => T | undefined) =>
   z.string().transform((text, context): T => {
     const value = read(text);
     if (value !== undefined) return value;
     context.addIssue({ code: 'custom', message: `invalid ${go} ${JSON.stringify(text)}` });
     return z.NEVER;
-  });
+  }).meta({ kind: kinds[go] });
+/** Go's types as the component reference calls them. */
+const kinds = { bool: 'boolean', int: 'whole number', uint: 'whole number', uint16: 'whole number', Duration: 'duration' } as const;
 const booleans: Readonly<Record<string, boolean>> = { 1: true, t: true, T: true, TRUE: true, true: true, True: true, 0: false, f: false, F: false, FALSE: false, false: false, False: false };
 const wholeNumber = (least: number, most: number) => (text: string) => {
   const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
