@@ -116,7 +116,7 @@ export function stateRoutes(state: StateBlock): Route[] {
 
 /** `data` stands in the answer as the JSON it is; bytes that are no JSON become the item's error instead of spoiling the whole answer. */
 function bulkItem({ key, data, etag, metadata, error }: BulkItem): string {
-  const value = data === null ? undefined : jsonOf(data);
+  const value = data === null || data.length === 0 ? undefined : jsonOf(data);
   const problem = error ?? (value && 'error' in value ? value.error : undefined);
   let text = `{"key":${goStringify(key)}`;
   if (value && 'json' in value && error === undefined) text += `,"data":${value.json}`;
