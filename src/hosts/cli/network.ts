@@ -52,7 +52,8 @@ export function portFor(appId: string, folder: string, user: number, machine: st
   return 47300 + (hash.readUInt16LE(0) % (65535 - 47300));
 }
 
-const canListen = (port: number) =>
+/** True where nobody listens on this port of localhost. */
+export const canListen = (port: number) =>
   new Promise<boolean>((done) => {
     const server = createServer().once('error', () => done(false));
     server.listen(port, 'localhost', () => server.close(() => done(true)));

@@ -12,24 +12,24 @@ export interface Signals {
 const names = { SIGINT: 'interrupt', SIGTERM: 'terminated' } as const;
 
 /** Takes over the process's signals. `exit` is called with 1 on a second stop signal and with 2 on SIGQUIT. */
-export function watchSignals(log: () => Logger | undefined, exit: (code: number) => void): Signals {
+export function watchSignals(log: Logger, exit: (code: number) => void): Signals {
+  const scoped = log.scope('dapr.signals');
   const stop = new AbortController();
   const signals: Signals = { stop: stop.signal, onReload: () => {} };
   for (const [signal, name] of Object.entries(names) as [keyof typeof names, string][]) {
     process.on(signal, () => {
-      const scoped = log()?.scope('dapr.signals');
       if (stop.signal.aborted) {
-        scoped?.fatal(`Received signal '${name}' during shutdown; exiting immediately`);
+        scoped.fatal(`Received signal '${name}' during shutdown; exiting immediately`);
         exit(1);
       } else {
-        scoped?.info(`Received signal '${name}'; beginning shutdown`);
+        scoped.info(`Received signal '${name}'; beginning shutdown`);
         stop.abort();
       }
     });
   }
   process.on('SIGHUP', () => {
     if (stop.signal.aborted) return;
-    log()?.scope('dapr.signals').info("Received signal 'hangup'; restarting");
+    scoped.info("Received signal 'hangup'; restarting");
     signals.onReload();
   });
   process.on('SIGQUIT', () => exit(2));
