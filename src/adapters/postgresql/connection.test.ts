@@ -37,7 +37,7 @@ describe('connection settings', () => {
     expect((await connection({ host: '/run/postgresql' })).tls).toEqual([false]);
     expect((await connection({ host: 'h', sslRootCert: '/ca', connectionString: 'sslmode=verify-full sslcert=/c sslkey=/k' })).tls[0]).toMatchObject({ ca: 'text of /ca', cert: 'text of /c', key: 'text of /k' });
     expect((await connection({ host: 'db', hostaddr: '10.0.0.1' })).tls[0]).toMatchObject({ servername: 'db' });
-    for (const hosts of [{ host: '10.0.0.1' }, { host: 'db' }, { host: '::1', hostaddr: '::1' }]) expect((await connection(hosts)).tls[0]).not.toHaveProperty('servername');
+    for (const hosts of [{ host: '10.0.0.1' }, { host: 'db' }, { host: '::1', hostaddr: '::1' }] as Record<string, string>[]) expect((await connection(hosts)).tls[0]).not.toHaveProperty('servername');
   });
   it('prepare statements unless told otherwise', async () => {
     expect((await connection({ host: 'h' })).prepare).toBe(true);

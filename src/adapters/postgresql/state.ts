@@ -3,9 +3,10 @@ import { AdapterError, etagMismatch } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { emptyPattern } from '../../blocks/state/keys-like.ts';
-import { checkOptions, etagOf, ttlOf } from '../../blocks/state/options.ts';
+import { checkOptions, etagOf } from '../../blocks/state/options.ts';
 import type { DeleteRequest, GetResult, SetRequest, StateStore, StateValue } from '../../blocks/state/port.ts';
 import { scheduleCleanup } from '../sql/cleanup.ts';
+import { keyOf, lifetimeOf } from '../sql/request.ts';
 import { type PostgresConnectionSettings, postgresConnection } from './connection.ts';
 import { type MigrationStep, migratePostgres } from './migrations.ts';
 import { openPostgres, type PostgresPool, type PostgresQuery, type PostgresStatement, type PostgresValue } from './pool.ts';
@@ -83,10 +84,9 @@ function operations(pool: PostgresPool, store: PostgresStateTable): Required<Pic
 
   const set = async (query: PostgresQuery, request: SetRequest): Promise<void> => {
     checkOptions(request);
-    const key = named(request.key);
-    const seconds = ttl(request.metadata);
+    const key = keyOf(request, 'set operation');
     const etag = etagOf(request);
-    const values = [key, seconds !== undefined && seconds > 0 ? seconds : null, ...store.encode(request.value)];
+    const values = [key, lifetimeOf(request), ...store.encode(request.value)];
     if (etag !== undefined) {
       if ((await query(statements.update, [...values, store.etag(etag)])).count !== 1) throw etagMismatch();
       return;
@@ -96,7 +96,7 @@ function operations(pool: PostgresPool, store: PostgresStateTable): Required<Pic
   };
   // Concurrency and consistency are not looked at, as in daprd.
   const remove = async (query: PostgresQuery, request: DeleteRequest): Promise<void> => {
-    const key = named(request.key);
+    const key = keyOf(request, 'delete operation');
     const etag = etagOf(request);
     if (etag === undefined) await query(statements.delete, [key]);
     else if ((await query(statements.deleteMatching, [key, store.etag(etag)])).count !== 1) throw etagMismatch();
@@ -109,7 +109,7 @@ function operations(pool: PostgresPool, store: PostgresStateTable): Required<Pic
 
   return {
     get: async ({ key }) => {
-      const row = (await pool.read(statements.get, [named(key)])).rows[0];
+      const row = (await pool.read(statements.get, [keyOf({ key }, 'get operation')])).rows[0];
       return row === undefined ? { data: null } : resultOf(row);
     },
     bulkGet: async (requests) => {
@@ -155,17 +155,4 @@ function cleanupOf(pool: PostgresPool, { table, metadataTable, cleanupKey, colum
     claim: async (minAgeMs: number) => (await pool.write({ text: claim }, [Math.round(minAgeMs), cleanupKey])).count > 0,
     remove: async () => (await pool.write({ text: expired, timeoutMs: 10 * 60_000 })).count,
   };
-}
-
-function named(key: string): string {
-  if (key === '') throw new AdapterError('invalid', 'missing key in request');
-  return key;
-}
-
-function ttl(metadata: Record<string, string>): number | undefined {
-  try {
-    return ttlOf(metadata);
-  } catch (error) {
-    throw error instanceof AdapterError ? new AdapterError(error.kind, `error parsing TTL: ${error.message}`) : error;
-  }
 }

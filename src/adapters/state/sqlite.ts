@@ -5,9 +5,10 @@ import { goEscape } from '../../core/go-json.ts';
 import type { SqliteDatabase, SqliteValue } from '../../core/host.ts';
 import { field, schema } from '../../core/metadata.ts';
 import { emptyPattern } from '../../blocks/state/keys-like.ts';
-import { checkOptions, etagOf, ttlOf } from '../../blocks/state/options.ts';
+import { checkOptions, etagOf } from '../../blocks/state/options.ts';
 import { type DeleteRequest, defineStateStore, type GetResult, type SetRequest } from '../../blocks/state/port.ts';
 import { scheduleCleanup } from '../sql/cleanup.ts';
+import { keyOf, lifetimeOf } from '../sql/request.ts';
 import { isIdentifier, locationOf, sqliteConnectionAliases, sqliteConnectionFields } from '../sqlite/connection.ts';
 import { openSqlite } from '../sqlite/database.ts';
 import { claimCleanupSql, migrateSqlite } from '../sqlite/migrations.ts';
@@ -47,15 +48,15 @@ export default defineStateStore({
     const list = database.prepare(`SELECT key, rowid FROM ${table} WHERE key GLOB ? AND ${live} AND rowid > ? ORDER BY rowid LIMIT ?`);
 
     const get = (key: string): GetResult => {
-      const row = select.get(named(key));
+      const row = select.get(keyOf({ key }, 'get operation'));
       return row === undefined ? { data: null } : resultOf(row);
     };
     /** What a write will do; throws before anything is written where the request itself is wrong. */
     const setting = (request: SetRequest): (() => void) => {
       checkOptions(request);
-      const key = named(request.key);
-      const seconds = ttl(request.metadata);
-      const expires = seconds !== undefined && seconds > 0 ? `+${seconds} seconds` : null;
+      const key = keyOf(request, 'set option');
+      const seconds = lifetimeOf(request);
+      const expires = seconds === null ? null : `+${seconds} seconds`;
       const { value } = request;
       const [text, binary] = 'json' in value ? [goEscape(value.json), 0] : [toBase64(value.bytes), 1];
       const etag = etagOf(request);
@@ -71,7 +72,7 @@ export default defineStateStore({
     };
     const deleting = (request: DeleteRequest): (() => void) => {
       checkOptions(request);
-      const key = named(request.key);
+      const key = keyOf(request, 'delete operation');
       const etag = etagOf(request);
       return () => {
         if (etag === undefined) remove.run(key);
@@ -127,19 +128,6 @@ const createTable = (table: string) => (database: SqliteDatabase) =>
     expiration_time TIMESTAMP DEFAULT NULL,
     update_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
   )`);
-
-function named(key: string): string {
-  if (key === '') throw new AdapterError('invalid', 'missing key in request');
-  return key;
-}
-
-function ttl(metadata: Record<string, string>): number | undefined {
-  try {
-    return ttlOf(metadata);
-  } catch (error) {
-    throw error instanceof AdapterError ? new AdapterError(error.kind, `error parsing TTL: ${error.message}`) : error;
-  }
-}
 
 const text = new TextDecoder();
 function resultOf(row: Record<string, SqliteValue>): GetResult {

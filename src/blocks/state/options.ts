@@ -19,8 +19,13 @@ export const etagOf = (request: { etag?: string | undefined }): string | undefin
 export function ttlOf(metadata: Record<string, string>): number | undefined {
   const text = metadata.ttlInSeconds;
   if (text === undefined || text === '') return undefined;
-  const seconds = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(seconds >= -1 && seconds <= 2147483647)) throw new AdapterError('invalid', `incorrect value for metadata 'ttlInSeconds': ${Number.isNaN(seconds) ? `strconv.ParseInt: parsing "${text}": invalid syntax` : seconds < -1 ? 'must be -1 or greater' : 'out of range'}`);
+  // Go's ParseInt with 64 bits, then the bounds; both bounds have one text.
+  const parsed = /^[+-]?\d+$/.test(text) ? BigInt(text.replace('+', '')) : undefined;
+  const wrong = parsed === undefined ? 'invalid syntax' : BigInt.asIntN(64, parsed) !== parsed ? 'value out of range' : undefined;
+  const seconds = Number(parsed);
+  if (wrong !== undefined || seconds < -1 || seconds > 2147483647) {
+    throw new AdapterError('invalid', `incorrect value for metadata 'ttlInSeconds': ${wrong === undefined ? 'must be -1 or greater' : `strconv.ParseInt: parsing ${JSON.stringify(text)}: ${wrong}`}`);
+  }
   return seconds;
 }
 
