@@ -14,7 +14,9 @@ class FetchIncoming implements Incoming {
   }
   get target(): string {
     const { url } = this.#request;
-    const start = url.indexOf('/', url.indexOf('://') + 3);
+    const scheme = url.indexOf('://');
+    if (scheme < 0) return url; // Bun, for a request with an empty Host
+    const start = url.indexOf('/', scheme + 3);
     return start < 0 ? '/' : url.slice(start);
   }
   get headers(): RawHeaders {
