@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+// `npm start`: installs and builds what is missing, then runs the sidecar and shows three calls to try.
+//
+//   npm start                                   app id `outrigger`, HTTP API on port 3500, embedded components
+//   npm start -- --app-id shop --dapr-http-port 3501
+//
+// Written for whatever Node is on the machine; the sidecar runs on the Node this project pins.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const pinned = join(root, 'node_modules/node/bin/node');
+const built = join(root, 'dist/node.js');
+
+if (!existsSync(join(root, 'node_modules/.package-lock.json')) || !existsSync(pinned)) perform('installing', 'npm', ['ci', '--no-audit', '--no-fund']);
+if (!existsSync(built) || newest(join(root, 'src')) > statSync(built).mtimeMs) perform('building', existsSync(pinned) ? pinned : process.execPath, [join(root, 'scripts/build.mjs')]);
+
+const given = process.argv.slice(2);
+const named = given.some((word) => /^--?app-id(=|$)/.test(word));
+const endsAtOnce = given.some((word) => /^(-h|--?(help|version|build-info|wait))$/.test(word));
+const env = { ...process.env, ...(endsAtOnce ? {} : { OUTRIGGER_BANNER: '1' }) };
+// in a process group of its own: a Ctrl-C reaches this script, npm and the shell, but the sidecar must hear of it once
+const sidecar = spawn(join(root, 'bin/daprd'), [...(named ? [] : ['--app-id=outrigger']), ...given], { stdio: 'inherit', env, detached: true });
+
+const lastSent = new Map();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    // npm passes on what the terminal has sent already
+    if (Date.now() - (lastSent.get(signal) ?? 0) < 300) return;
+    lastSent.set(signal, Date.now());
+    sidecar.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
+  });
+}
+sidecar.on('error', (error) => {
+  console.error(`could not start the sidecar: ${error.message}`);
+  process.exit(1);
+});
+sidecar.on('exit', (code) => process.exit(code ?? 1));
+
+/** Runs a step quietly; its output is shown where it fails, which ends the script. */
+function perform(what, command, args) {
+  process.stdout.write(`${what} … `);
+  const started = Date.now();
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 });
+  if (status === 0) {
+    console.log(`done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+    return;
+  }
+  console.error(`failed\n${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`);
+  process.exit(1);
+}
+
+/** When the newest file of a folder was changed, in ms. */
+function newest(folder) {
+  let latest = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    latest = Math.max(latest, entry.isDirectory() ? newest(path) : statSync(path).mtimeMs);
+  }
+  return latest;
+}
