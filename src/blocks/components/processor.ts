@@ -141,9 +141,12 @@ export function createProcessor(options: ProcessorOptions): Processor {
 
   return {
     load: async (resources) => {
+      options.log.info('Loading components…');
       const allowed = resources.filter((resource) => isAllowed(resource, options.deny ?? [], options.log));
       const isSecretStore = (resource: ComponentResource) => resource.type.startsWith('secretstores.');
+      options.log.info('Waiting for all outstanding components to be processed…');
       for (const resource of [...allowed.filter(isSecretStore), ...allowed.filter((r) => !isSecretStore(r))]) await open(resource);
+      options.log.info('All outstanding components processed');
     },
     open: async (resource) => {
       if (isAllowed(resource, options.deny ?? [], options.log)) await open(resource);

@@ -90,14 +90,15 @@ const lenient: Record<string, boolean> = { y: true, yes: true, on: true, n: fals
 const booleanWord = (text: string): boolean | undefined => (/^([a-z]+|[A-Z]+|[A-Z][a-z]+)$/.test(text) ? lenient[text.toLowerCase()] : undefined);
 
 export const text = (byDefault = '') => z.preprocess((value) => (isNothing(value) ? byDefault : value instanceof Literal ? value.source : value), z.string(must('a text')));
-export const flag = (byDefault = false) =>
-  z.preprocess((value) => {
-    if (isNothing(value)) return byDefault;
-    const plain = unwrap(value);
-    return typeof plain === 'string' ? (booleanWord(plain) ?? plain) : plain;
-  }, z.boolean(must('true or false without quotes')));
-export const optionalFlag = () => z.preprocess((value) => (isNothing(value) ? undefined : value), z.union([z.undefined(), flag()]));
+const booleanOf = (value: unknown): unknown => {
+  const plain = isNothing(value) ? undefined : unwrap(value);
+  return typeof plain === 'string' ? (booleanWord(plain) ?? plain) : plain;
+};
+const boolean = () => z.boolean(must('true or false without quotes'));
+export const flag = (byDefault = false) => z.preprocess((value) => booleanOf(value) ?? byDefault, boolean());
+export const optionalFlag = () => z.preprocess(booleanOf, boolean().optional());
 export const whole = () => z.preprocess(unwrap, z.int(must('a whole number')));
+export const optionalWhole = () => z.preprocess((value) => (isNothing(value) ? undefined : unwrap(value)), z.int(must('a whole number')).optional());
 /** Milliseconds of a Go duration; undefined when absent. */
 export const duration = () =>
   z.preprocess(

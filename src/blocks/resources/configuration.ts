@@ -4,7 +4,7 @@ import { checkAccessControl } from './access-control.ts';
 import { ConfigurationError } from './configuration-error.ts';
 import { decodeText } from './directories.ts';
 import { type Configuration, defaultConfiguration, type MetricsSpec, type SecretScope } from './kinds.ts';
-import { anyMap, duration, expandEnvironment, flag, list, map, mergeTrees, object, optionalFlag, parseConfigurationYaml, section, text, whole } from './configuration-yaml.ts';
+import { anyMap, duration, expandEnvironment, flag, list, map, mergeTrees, object, optionalFlag, optionalWhole, parseConfigurationYaml, section, text, whole } from './configuration-yaml.ts';
 import { describeIssue } from './shape.ts';
 import { checkTracing, mergeOtelEnvironment } from './tracing.ts';
 import { YamlError } from './yaml.ts';
@@ -20,6 +20,16 @@ const metrics = section({
   rules: list(object({ name: text(), labels: list(object({ name: text(), regex: map(text()) })) })),
 });
 const apiRules = list(object({ name: text(), version: text(), protocol: text() }));
+const limits = list(object({ name: text(), maxConcurrent: whole() }));
+const workflow = object({
+  maxConcurrentWorkflowInvocations: optionalWhole(),
+  maxConcurrentActivityInvocations: optionalWhole(),
+  globalMaxConcurrentWorkflowInvocations: optionalWhole(),
+  globalMaxConcurrentActivityInvocations: optionalWhole(),
+  workflowConcurrencyLimits: limits,
+  activityConcurrencyLimits: limits,
+  stateRetentionPolicy: section({ anyTerminal: duration(), completed: duration(), failed: duration(), terminated: duration() }),
+});
 const spec = object({
   httpPipeline: pipeline,
   appHttpPipeline: pipeline,
@@ -44,9 +54,9 @@ const spec = object({
   components: object({ deny: list(text()) }),
   logging: object({ apiLogging: object({ enabled: flag(), obfuscateURLs: flag(), omitHealthChecks: flag() }) }),
   wasm: object({ strictSandbox: flag() }),
-  workflow: anyMap(),
+  workflow,
   // read by the control plane only, but its types are checked
-  mtls: object({ enabled: flag(), workloadCertTTL: text(), allowedClockSkew: text(), sentryAddress: text(), controlPlaneTrustDomain: text() }),
+  mtls: object({ enabled: flag(), workloadCertTTL: text(), allowedClockSkew: text(), sentryAddress: text(), controlPlaneTrustDomain: text(), tokenValidators: list(object({ name: text() })) }),
 });
 const document = object({ spec });
 

@@ -113,6 +113,17 @@ export interface AccessControlSpec {
   trustDomain: string;
   policies: { appId: string; defaultAction: string; trustDomain: string; namespace: string; operations: { name: string; httpVerb: string[]; action: string }[] }[];
 }
+/** `spec.workflow`; a limit that is absent or not above 0 is none. */
+export interface WorkflowSpec {
+  maxConcurrentWorkflowInvocations?: number;
+  maxConcurrentActivityInvocations?: number;
+  globalMaxConcurrentWorkflowInvocations?: number;
+  globalMaxConcurrentActivityInvocations?: number;
+  workflowConcurrencyLimits: { name: string; maxConcurrent: number }[];
+  activityConcurrencyLimits: { name: string; maxConcurrent: number }[];
+  /** Milliseconds. */
+  stateRetentionPolicy?: { anyTerminal?: number; completed?: number; failed?: number; terminated?: number };
+}
 /** Kind Configuration, all `--config` files merged onto the defaults. Source: dapr/pkg/config/configuration.go. */
 export interface Configuration {
   tracing: { samplingRate: string; stdout: boolean; zipkin?: { endpointAddress: string }; otel?: OtelSpec };
@@ -130,8 +141,7 @@ export interface Configuration {
   logging: { apiLogging: { enabled: boolean; obfuscateURLs: boolean; omitHealthChecks: boolean } };
   /** WASM components always run in strict mode. */
   wasmStrictSandbox: boolean;
-  /** `spec.workflow` as written. */
-  workflow: Record<string, unknown>;
+  workflow: WorkflowSpec;
 }
 export const defaultConfiguration = (): Configuration => ({
   tracing: { samplingRate: '', stdout: false },
@@ -146,5 +156,5 @@ export const defaultConfiguration = (): Configuration => ({
   features: [],
   logging: { apiLogging: { enabled: false, obfuscateURLs: false, omitHealthChecks: false } },
   wasmStrictSandbox: false,
-  workflow: {},
+  workflow: { workflowConcurrencyLimits: [], activityConcurrencyLimits: [] },
 });
