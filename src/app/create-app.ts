@@ -132,9 +132,9 @@ export function createApp(options: AppOptions): Outrigger {
   const addresses = createAddresses(() => resolution);
   const endpoints = createEndpoints(host.http, { env: host.env, log, secretStore: (name) => components.secretstores.get(name)?.port });
   const invocation = createInvokeBlock({
-    appId, namespace, channel: () => channel, addresses, endpoints, leg: createHttpLeg(host.http), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '',
+    appId, namespace, channel: () => channel, addresses, endpoints, leg: createHttpLeg(host.http), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '', ownSpans: tracing.tracing === 'spans',
   });
-  const handleInternal = createInternalHandler({ channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
+  const handleInternal = createInternalHandler({ ...tracing, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
 
   const loading = createLoading();
   const open = [...healthRoutes(health, appId), ...metadataRoutes(metadata)];

@@ -6,6 +6,7 @@ import { receiveCall } from '../../blocks/invoke/receive.ts';
 import { RemoteFailure } from '../../blocks/invoke/remote-leg.ts';
 import { textOf } from '../../core/errors.ts';
 import { headerOf, type HttpResponse, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { newSpan, type TracingMode } from '../../core/traceparent.ts';
 import type { HandleCall } from '../http/api.ts';
 import { splitTarget } from '../http/path.ts';
 
@@ -15,9 +16,11 @@ export interface InternalOptions {
   channel(): AppChannel | undefined;
   /** Bytes a body may have, 0 = no limit. */
   maxBodyBytes: number;
+  tracing: TracingMode;
+  samplingRate: number;
 }
 
-export function createInternalHandler({ channel, maxBodyBytes }: InternalOptions): HandleCall {
+export function createInternalHandler({ channel, maxBodyBytes, tracing, samplingRate }: InternalOptions): HandleCall {
   return async (incoming) => {
     const { headers } = incoming;
     const version = headerOf(headers, legHeader);
@@ -29,6 +32,7 @@ export function createInternalHandler({ channel, maxBodyBytes }: InternalOptions
     let response: HttpResponse;
     try {
       const list = legRequestHeaders(headers);
+      if (tracing === 'spans') startSpan(list, samplingRate);
       let body: Uint8Array | ReadableStream<Uint8Array> | null = null;
       if (incoming.hasBody) {
         if (length !== undefined && length <= smallBody) body = await incoming.bytes(maxBodyBytes);
@@ -48,6 +52,16 @@ export function createInternalHandler({ channel, maxBodyBytes }: InternalOptions
     if (contentType !== undefined) list.push('Content-Type', contentType);
     return incoming.respond(response.status, marked(list), response.body);
   };
+}
+
+/** This hop is a span of its own, child of the caller's sidecar's. */
+function startSpan(list: RawHeaders, samplingRate: number): void {
+  for (let i = 0; i < list.length; i += 2) {
+    if ((list[i] as string).toLowerCase() !== 'traceparent') continue;
+    list[i + 1] = newSpan(list[i + 1] as string, samplingRate);
+    return;
+  }
+  list.push('Traceparent', newSpan('', samplingRate));
 }
 
 const marked = (list: RawHeaders): RawHeaders => { list.push(legHeader, legVersion); return list; };

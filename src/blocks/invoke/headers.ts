@@ -4,7 +4,7 @@ import { isTraceparent } from '../../core/traceparent.ts';
 import { failureHeader, legHeader } from './leg-headers.ts';
 
 /** What is done with a header, by its name. */
-type Way = 'pass' | 'drop' | 'connection' | 'first' | 'token' | 'length' | 'type' | 'agent' | 'encoding' | 'plainOnly';
+type Way = 'pass' | 'filled' | 'drop' | 'connection' | 'first' | 'token' | 'length' | 'type' | 'agent' | 'encoding' | 'plainOnly';
 interface Rule {
   /** Name it leaves with: Go's canonical spelling. */
   readonly name: string;
@@ -20,7 +20,7 @@ const special = new Map<string, Omit<Rule, 'name'>>([
   ...hopByHop.map((name) => [name, { request: 'drop', response: 'drop' }] as const),
   ['connection', { request: 'connection', response: 'connection' }],
   ['content-length', { request: 'length', response: 'drop' }],
-  ['content-type', { request: 'pass', response: 'type' }],
+  ['content-type', { request: 'filled', response: 'type' }],
   [legHeader, { request: 'drop', response: 'drop' }],
   [failureHeader, { request: 'drop', response: 'drop' }],
   // Answered by our own listener; the app would answer it a second time.
@@ -79,13 +79,13 @@ export interface ForwardedHeaders {
 /**
  * Headers of a call as the app gets them, without those of the connection and without a length.
  * `keepToken`: `dapr-api-token` is the app's business because the sidecar itself asks for none.
- * `traced`: the sidecar has a trace for the call, which takes the place of a valid one of the caller's; an invalid one passes, as in daprd.
+ * `trace`: whether the sidecar has a trace for the call (`echo`: the caller's, so that one it could not read passes as it is; `span`: one of its own).
  */
-export function requestHeaders(headers: RawHeaders, method: string, keepToken: boolean, traced: boolean): ForwardedHeaders {
+export function requestHeaders(headers: RawHeaders, method: string, keepToken: boolean, trace: 'none' | 'echo' | 'span'): ForwardedHeaders {
   const list: RawHeaders = [];
   const hop = named(headers);
-  const given = traced ? headerOf(headers, 'traceparent') : undefined;
-  const replaced = given !== undefined && isTraceparent(given);
+  const given = trace === 'echo' ? headerOf(headers, 'traceparent') : undefined;
+  const replaced = trace === 'span' || (given !== undefined && isTraceparent(given));
   let mayUnpack = method !== 'HEAD';
   let agent = false;
   let seen = '';
@@ -95,6 +95,9 @@ export function requestHeaders(headers: RawHeaders, method: string, keepToken: b
     if (hop !== undefined && hop.has(rule.name.toLowerCase())) continue;
     switch (rule.request) {
       case 'pass': break;
+      case 'filled':
+        if (value === '') continue;
+        break;
       case 'first':
         if (seen.includes(rule.name) || (replaced && rule.name !== 'Baggage')) continue;
         seen += rule.name;

@@ -49,13 +49,15 @@ export interface InvokeOptions {
   hostname: string;
   /** False where the sidecar checks `dapr-api-token` itself; the header then ends here. */
   passApiToken: boolean;
+  /** The trace in the call's context is a span of this sidecar's own. */
+  ownSpans: boolean;
 }
 
 const verbs = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH']);
 /** DaprBuiltInServiceRetries of dapr/pkg/resiliency. */
 const retries = { most: 3, waitMs: 1000 };
 
-export function createInvokeBlock({ appId: ownId, namespace, channel, addresses, endpoints, leg, hostAddress, hostname, passApiToken }: InvokeOptions): InvokeBlock {
+export function createInvokeBlock({ appId: ownId, namespace, channel, addresses, endpoints, leg, hostAddress, hostname, passApiToken, ownSpans }: InvokeOptions): InvokeBlock {
   const ownNamespace = namespace === '' ? 'default' : namespace;
   const forwarding = forwardingHeaders(hostAddress, hostname);
 
@@ -64,7 +66,7 @@ export function createInvokeBlock({ appId: ownId, namespace, channel, addresses,
     const target = targetOf(id, ownNamespace, endpoints.has);
     if (target === undefined) throw new Error(`invalid app id ${id}`);
     const verbOfApp = verbOf(verb);
-    const forwarded = requestHeaders(headers, verbOfApp, passApiToken, context.traceparent !== '');
+    const forwarded = requestHeaders(headers, verbOfApp, passApiToken, context.traceparent === '' ? 'none' : ownSpans ? 'span' : 'echo');
     if (length !== undefined && body instanceof ReadableStream) forwarded.list.push('Content-Length', String(length));
     const question = query === '' ? '' : `?${query}`;
 
