@@ -36,7 +36,7 @@ export function createRest(options: RestOptions): Pick<RedisConnection, 'command
   let queue: Waiting[] = [];
 
   const post = async (path: string, body: unknown): Promise<unknown> => {
-    const headers = ['Authorization', `Bearer ${options.token}`, 'Content-Type', 'application/json', 'Upstash-Encoding', 'base64'];
+    const headers = ['Authorization', `Bearer ${options.token}`, 'Content-Type', 'application/json', 'Upstash-Encoding', 'base64', 'Accept-Encoding', 'identity'];
     if (options.readYourWrites && syncToken !== '') headers.push('upstash-sync-token', syncToken);
     const signal = AbortSignal.timeout(options.timeoutMs);
     const bytes = utf8(JSON.stringify(body));

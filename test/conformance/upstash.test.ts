@@ -1,0 +1,97 @@
+// How state.upstash.redis uses the REST protocol: one request for many commands, tokens, retries, errors.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { StateStore } from '../../src/blocks/state/port.ts';
+import { background } from '../../src/core/context.ts';
+import { describeWithServer } from '../harness/describe.ts';
+import { startRedis } from '../harness/servers.ts';
+import { startUpstashProxy } from '../harness/upstash-proxy.ts';
+import { openComponent } from './open.ts';
+
+const open = async (metadata: Record<string, string>) => (await openComponent<StateStore>('state.upstash.redis', metadata)).port;
+const get = (store: StateStore, key: string) => store.get({ key, metadata: {}, consistency: '' }, background);
+const set = (store: StateStore, key: string, bytes: Uint8Array) => store.set({ key, value: { bytes }, metadata: {}, concurrency: '', consistency: '' }, background);
+
+describeWithServer('redis', 'state.upstash.redis on a database', () => {
+  let redis: Awaited<ReturnType<typeof startRedis>>;
+  let proxy: Awaited<ReturnType<typeof startUpstashProxy>>;
+  beforeAll(async () => {
+    redis = await startRedis();
+    proxy = await startUpstashProxy({ redisPort: redis.port, token: 'right' });
+  });
+  afterAll(async () => {
+    await proxy.stop();
+    await redis.stop();
+  });
+
+  test('what is asked in one turn travels in one request', async () => {
+    const store = await open({ url: proxy.url, token: 'right' });
+    await set(store, 'k', new Uint8Array([1]));
+    const before = proxy.requests.length;
+    await Promise.all(Array.from({ length: 100 }, (_, i) => get(store, `k${i}`)));
+    expect(proxy.requests.slice(before)).toEqual([{ path: '/pipeline', commands: 100 }]);
+    await get(store, 'k');
+    expect(proxy.requests.at(-1)).toEqual({ path: '/', commands: 1 });
+  });
+  test('one failing command of a request leaves the others alone', async () => {
+    const store = await open({ url: proxy.url, token: 'right' });
+    await redis.command('RPUSH', 'list', 'x');
+    await set(store, 'fine', new Uint8Array([7]));
+    const [bad, fine] = await Promise.allSettled([get(store, 'list'), get(store, 'fine')]);
+    expect(bad).toMatchObject({ status: 'rejected', reason: { message: expect.stringContaining('WRONGTYPE') } });
+    expect(fine).toMatchObject({ status: 'fulfilled', value: { etag: '1' } });
+  });
+  test('large bytes that are no text survive', async () => {
+    const store = await open({ url: proxy.url, token: 'right' });
+    const bytes = new Uint8Array(200_000).map((_, i) => (i * 7) % 256);
+    await set(store, 'large', bytes);
+    expect(Buffer.from((await get(store, 'large')).data as Uint8Array).equals(Buffer.from(bytes))).toBe(true);
+    expect(Buffer.from((await redis.commandBuffer('HGET', 'large', 'data')) as Buffer).equals(Buffer.from(bytes))).toBe(true);
+  });
+  test('a wrong token, a wrong address and no address are errors when it opens', async () => {
+    await expect(open({ url: proxy.url, token: 'wrong' })).rejects.toThrow('Unauthorized');
+    await expect(open({ url: 'http://127.0.0.1:1', token: 'x', maxRetries: '0' })).rejects.toThrow('no answer from http://127.0.0.1:1');
+    await expect(open({ url: 'redis://x', token: 'x' })).rejects.toThrow("url is not an http address: 'redis://x'");
+    await expect(open({ token: 'x' })).rejects.toThrow('missing url');
+  });
+});
+
+describe('state.upstash.redis in front of trouble', () => {
+  const answering = async (answer: (count: number, incoming: IncomingMessage, outgoing: ServerResponse) => void) => {
+    let count = 0;
+    const server = createServer((incoming, outgoing) => {
+      incoming.resume();
+      incoming.on('end', () => answer(count++, incoming, outgoing));
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, count: () => count, stop: () => server.close() };
+  };
+  const reply = (outgoing: ServerResponse, body: unknown, headers: Record<string, string> = {}) => outgoing.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+
+  test('a cut connection is tried again, and its own writes are asked for', async () => {
+    const tokens: unknown[] = [];
+    const server = await answering((count, incoming, outgoing) => {
+      tokens.push(incoming.headers['upstash-sync-token']);
+      if (count === 0) incoming.socket.destroy();
+      else reply(outgoing, { result: btoa('PONG') }, { 'upstash-sync-token': `t${count}` });
+    });
+    const store = await open({ url: server.url, token: 't' });
+    await store.ping?.(background);
+    expect(tokens).toEqual([undefined, undefined, 't1', 't2']);
+    server.stop();
+  });
+  test('silence ends after the timeout', async () => {
+    const server = await answering((count, _, outgoing) => count < 2 && reply(outgoing, { result: btoa('PONG') }));
+    const store = await open({ url: server.url, token: 't', timeout: '300ms' });
+    const from = performance.now();
+    await expect(get(store, 'k')).rejects.toMatchObject({ kind: 'unavailable', message: `no answer from ${server.url} within 300 ms` });
+    expect(performance.now() - from).toBeLessThan(1500);
+    server.stop();
+  });
+  test('an answer that is no JSON is an error', async () => {
+    const server = await answering((_, __, outgoing) => outgoing.writeHead(502).end('<html>'));
+    await expect(open({ url: server.url, token: 't' })).rejects.toThrow('status 502 without a JSON body');
+    server.stop();
+  });
+});
