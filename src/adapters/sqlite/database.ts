@@ -94,24 +94,30 @@ export async function openSqlite(host: Host, location: SqliteLocation, settings:
   let attempt = 0;
   const flush = () => {
     const group = queue.slice(0, largestGroup);
-    queue = queue.slice(largestGroup);
-    let outcomes: (() => void)[] = [];
-    try {
-      outcomes = runGroup(group);
-      attempt = 0;
-    } catch (error) {
-      if (isBusy(error)) {
+    const settled: (() => void)[] = [];
+    const again: Job[] = [];
+    const carryOut = (jobs: Job[]): void => {
+      try {
+        settled.push(...runGroup(jobs));
+      } catch (error) {
+        if (!isBusy(error) && jobs.length > 1) {
+          // One of them has broken the whole transaction (a disk too full for it): each alone, so that only that one fails.
+          for (const job of jobs) carryOut([job]);
+          return;
+        }
         const now = Date.now();
-        outcomes = group.filter((job) => job.deadline <= now).map((job) => () => job.reject(storeError(error)));
-        queue = [...group.filter((job) => job.deadline > now), ...queue];
-      } else {
-        attempt = 0;
-        outcomes = group.map((job) => () => job.reject(storeError(error)));
+        for (const job of jobs) {
+          if (isBusy(error) && job.deadline > now) again.push(job);
+          else settled.push(() => job.reject(storeError(error)));
+        }
       }
-    }
+    };
+    carryOut(group);
+    queue = [...again, ...queue.slice(largestGroup)];
+    attempt = again.length > 0 ? attempt + 1 : 0;
     scheduled = false;
-    if (queue.length > 0) schedule(outcomes.length === group.length ? undefined : waits[Math.min(attempt++, waits.length - 1)]);
-    for (const settle of outcomes) settle();
+    if (queue.length > 0) schedule(again.length > 0 ? waits[Math.min(attempt, waits.length) - 1] : undefined);
+    for (const settle of settled) settle();
     if (!scheduled) idle?.();
   };
   const schedule = (waitMs?: number) => {

@@ -157,6 +157,15 @@ describe('state.sqlite', () => {
     await expect(open()).rejects.toThrow('unable to open database file');
   });
 
+  it('refuses what does not fit on the disk, and nothing else', async () => {
+    const store = await open({ connectionString: `${file}?_pragma=max_page_count(30)` });
+    const results = await Promise.allSettled([store.set(item('small', 1), background), store.set(item('large', 'x'.repeat(200_000)), background), store.set(item('last', 2), background)]);
+    expect(results.map((r) => r.status === 'fulfilled' || (r.reason as AdapterError).message)).toEqual([true, 'database or disk is full (13)', true]);
+    expect([await textIn(store, 'small'), await textIn(store, 'large'), await textIn(store, 'last')]).toEqual(['1', null, '2']);
+    await store.delete(item('small'), background);
+    expect(await textIn(store, 'small')).toBeNull();
+  });
+
   it('removes expired rows and notes when', async () => {
     const store = await open({ cleanupInterval: '1s' });
     await store.set(item('gone', 1, { metadata: { ttlInSeconds: '1' } }), background);
