@@ -95,7 +95,8 @@ export function readLaunch(flags: Flags, env: Environment): Launch | { refusal: 
     if ('refusal' in sizes) return refuse(sizes.refusal);
     checkSecurity(flags, env);
     if (values.mode !== 'standalone' && values.mode !== 'kubernetes') refuse(`invalid mode: ${values.mode}`);
-    if (values.mode === 'standalone') checkAppId(values['app-id']);
+    if (values.mode === 'kubernetes') refuse('mode kubernetes is not built yet: run with --mode standalone and mount resources as files');
+    checkAppId(values['app-id']);
     const httpPort = number(values['dapr-http-port'], 'error parsing dapr-http-port flag');
     const grpcPort = number(values['dapr-grpc-port'], 'error parsing dapr-grpc-port flag');
     const profilePort = number(values['profile-port'], 'error parsing profile-port flag');
