@@ -52,7 +52,7 @@ const [shared, worker] = await Promise.all([
   build({
     ...common,
     platform: 'node',
-    conditions: ['node', 'import'],
+    conditions: ['node'], // not 'import': it would also hold for require(), and give a CommonJS library the ES wrapper of its own part
     splitting: true,
     outdir: dist,
     entryPoints: Object.fromEntries([
@@ -70,7 +70,7 @@ const [shared, worker] = await Promise.all([
     outdir: dist,
     entryPoints: { worker: 'src/hosts/worker/main.ts' },
     chunkNames: 'worker/[name]-[hash]',
-    loader: { '.yaml': 'text' },
+    external: [...common.external, './resources.yaml'],
     plugins: [leaveCoreOut()],
   }),
 ]);
@@ -89,6 +89,8 @@ write('core.js', core);
 write('package.json', '{"type":"module","private":true}\n');
 // without it Deno aborts a request's signal on success too, and says so on stderr
 write('deno.json', '{"unstable":["no-legacy-abort"]}\n');
+const resources = readdirSync(join(root, 'deploy/worker')).filter((file) => /\.ya?ml$/.test(file)).sort();
+write('resources.yaml', resources.map((file) => readFileSync(join(root, 'deploy/worker', file), 'utf8')).join('---\n'));
 for (const { name, text } of outside) {
   const toCore = posix.relative(posix.dirname(name), 'core.js');
   write(name, withRequire(text.replaceAll(`"${coreName}"`, `"${toCore.startsWith('.') ? toCore : `./${toCore}`}"`).replaceAll('__CORE_SHA256__', sha256)));
