@@ -33,6 +33,8 @@ beforeAll(async () => {
   await server.invoker.listen('greet', async (data: { body?: string }) => ({ hello: JSON.parse(data.body ?? '{}').name }), { method: HttpMethod.POST });
   await server.invoker.listen('plain', async () => ({ ok: true }), { method: HttpMethod.GET });
   await server.start();
+  // The SDK goes on as soon as the sidecar answers; the subscription exists when it says it is ready.
+  while ((await fetch(`${sidecar.http}/v1.0/healthz`)).status !== 204) await sleep(20);
   client = new DaprClient({ ...options, communicationProtocol: CommunicationProtocolEnum.HTTP });
 });
 afterAll(async () => {

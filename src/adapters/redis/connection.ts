@@ -53,7 +53,7 @@ export async function openRedis(settings: RedisSettings, options: OpenOptions): 
 }
 
 async function connect(settings: RedisSettings, log: Logger, blocking: boolean): Promise<RedisConnection> {
-  const ioredis = await import('ioredis');
+  const { default: ioredis } = (await import('ioredis')) as unknown as { default: typeof import('ioredis') }; // CommonJS: once bundled, `default` is all it exports
   const client = settings.mode === 'cluster' ? new ioredis.Cluster(settings.addresses.map((a) => ({ ...a })), clusterOptions(settings, blocking)) : new ioredis.Redis(nodeOptions(settings, blocking));
   const clustered = settings.mode === 'cluster';
 
