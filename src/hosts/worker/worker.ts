@@ -55,8 +55,11 @@ async function open(env: WorkerEnv, bundled: WorkerOptions['resources']): Promis
       runtime: 'workers', env: texts, hostname: 'worker', address: '', http: createFetchHttpClient(workersFetch), objects: objectsOf(env), maxParallel, background: false, write,
     };
     const all = [...((await bundled?.()) ?? []), ...resources];
+    const known = loadConfiguration(configuration, texts);
+    // mDNS, the default elsewhere, does not exist here: without a list of its own the Worker knows no other app
+    known.nameResolution ??= { component: 'static', version: 'v1', configuration: { apps: {} } };
     const app = createApp({
-      host, settings, configuration: loadConfiguration(configuration, texts), manifest, nameResolvers, log,
+      host, settings, configuration: known, manifest, nameResolvers, log,
       resources: loadResources(all, { appId: settings.appId, namespace: settings.namespace, log }),
       onShutdown: () => log.warn('A Worker cannot be shut down by its API'),
     });
