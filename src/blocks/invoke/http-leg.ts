@@ -9,7 +9,7 @@ import { RemoteFailure, type RemoteLeg } from './remote-leg.ts';
 const maxHeaderBytes = 1024 * 1024;
 
 export function createHttpLeg(http: HttpPort): RemoteLeg {
-  /** Addresses that have answered in this protocol since their last failure. */
+  /** Addresses that have answered in this protocol. */
   const known = new Set<string>();
   return {
     call: async (address, { method, path, headers, body }, context) => {
@@ -18,9 +18,11 @@ export function createHttpLeg(http: HttpPort): RemoteLeg {
         response = await http.send({ method, origin: `http://${address}`, path, headers: [...headers, legHeader, legVersion], body, signal: context.signal, maxHeaderBytes });
       } catch (error) {
         const failure = error instanceof HttpFailure ? error : new HttpFailure('other', String(error), error);
-        throw failed(address, failure, known.delete(address));
+        if (failure.kind === 'other') known.delete(address);
+        throw failed(address, failure, known.has(address));
       }
       if (headerOf(response.headers, legHeader) !== legVersion) {
+        known.delete(address);
         await release(response);
         throw foreign(address);
       }

@@ -177,7 +177,9 @@ async function pump(response: ServerResponse, stream: ReadableStream<Uint8Array>
     if (length !== undefined && sent < length) throw new RangeError('fewer bytes than announced');
     response.end();
   } catch {
-    response.destroy();
+    // What came before the cut still goes out (Node hands it to the socket a tick later); without its end the caller sees that it was cut.
+    response.flushHeaders();
+    setImmediate(() => response.socket?.destroySoon());
     reader.cancel().catch(ignore);
   } finally {
     clearImmediate(head);
