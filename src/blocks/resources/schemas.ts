@@ -4,7 +4,7 @@ import { parseDuration } from '../../core/duration.ts';
 import type { ComponentResource, HttpEndpointResource, ListedResource, MetadataItem, Source, SubscriptionResource } from './kinds.ts';
 import { any, anyMap, flag, list, map, object, text, whole } from './shape.ts';
 
-const meta = object({ name: text(), namespace: text() });
+const meta = object({ name: text(), namespace: text(), labels: map(text()), annotations: map(text()) });
 const scopes = list(text());
 const auth = object({ secretStore: text() });
 const secretKeyRef = object({ name: text(), key: text() });

@@ -19,7 +19,7 @@ export const map = <T extends z.ZodType>(item: T) => z.preprocess((value) => val
 /** Any value; undefined where absent or null. */
 export const any = () => z.preprocess(given, z.unknown());
 export const anyMap = () => map(z.unknown());
-/** Object of these keys, in any case; others are ignored. Of two spellings the last in byte order counts, as Go reads them. */
+/** Object of these keys, in any case; others are ignored. Of two spellings the last in byte order counts, objects are merged, as Go reads them. */
 export const object = <S extends z.ZodRawShape>(shape: S) => z.preprocess((value) => (isObject(value ?? {}) ? foldKeys((value ?? {}) as Record<string, unknown>, Object.keys(shape)) : value), z.object(shape, must('an object')));
 
 function foldKeys(value: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
@@ -27,7 +27,9 @@ function foldKeys(value: Record<string, unknown>, names: readonly string[]): Rec
   const byFolded = new Map(names.map((name) => [name.toLowerCase(), name]));
   for (const key of Object.keys(value).sort()) {
     const name = byFolded.get(key.toLowerCase());
-    if (name !== undefined && value[key] !== null) out[name] = value[key];
+    if (name === undefined || value[key] === null) continue;
+    const [before, given] = [out[name], value[key]];
+    out[name] = isObject(before) && isObject(given) ? { ...before, ...given } : given;
   }
   return out;
 }
@@ -40,15 +42,16 @@ export function describeIssue(error: z.ZodError): string {
   return `${path || 'the document'} ${issue.message}`;
 }
 
-/** Go's strconv.FormatFloat(x, 'g', -1, 32) for what is no whole number. */
+/** Go's strconv.FormatFloat(x, 'g', -1, 32); a whole number as it is. */
 export function numberText(value: number | bigint): string {
-  if (typeof value === 'bigint' || Number.isSafeInteger(value)) return String(value);
+  if (typeof value === 'bigint') return String(value);
+  if (Number.isSafeInteger(value)) return Object.is(value, -0) ? '-0' : String(value);
   const single = Math.fround(value);
   if (!Number.isFinite(single)) return single > 0 ? '+Inf' : single < 0 ? '-Inf' : 'NaN';
   let digits = 1;
   while (digits < 9 && Math.fround(Number(single.toPrecision(digits))) !== single) digits++;
   const [mantissa, exponent] = Number(single.toPrecision(digits)).toExponential().split('e') as [string, string];
   const power = Number(exponent);
-  if (power >= -4 && power < Math.max(digits, 21)) return String(Number(single.toPrecision(digits)));
+  if (power >= -4 && power < 6) return String(Number(single.toPrecision(digits)));
   return `${mantissa}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
 }

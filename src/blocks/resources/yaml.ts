@@ -17,7 +17,7 @@ export interface Chunk {
  * Unlike upstream's scanner there is no limit of 64 KiB, and a separator at the very end needs no line break.
  */
 export function splitDocuments(file: string): Chunk[] {
-  const text = file.replaceAll('\r\n', '\n');
+  const text = file.replace(/\r\n?/g, '\n');
   const chunks: Chunk[] = [];
   let line = 1;
   let from = 0;
@@ -45,14 +45,19 @@ function integerOf(plain: string): bigint {
   const value = BigInt(/^0[0-7]/.test(digits) ? `0o${digits.slice(1)}` : digits.toLowerCase());
   return negative ? -value : value;
 }
-const tag = (name: string, test: RegExp, resolve: (text: string) => unknown): ScalarTag => ({ tag: `tag:yaml.org,2002:${name}`, default: true, test, resolve });
+const tag = (name: string, test: RegExp, resolve: ScalarTag['resolve']): ScalarTag => ({ tag: `tag:yaml.org,2002:${name}`, default: true, test, resolve });
 
 /** Where Go's resolver and the `yaml` package's own YAML 1.1 schema differ (base 60, octal, `y`), Go's counts. */
 const goScalars: ScalarTag[] = [
   tag('null', /^(~|null|Null|NULL)?$/, () => null),
   tag('bool', /^(y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF)$/, (text) => words[text]),
   tag('int', /^[-+0-9][-+0-9a-fA-FxXoO_]*$/, (text) => resolveNumber(text)),
-  tag('float', /^[-+.0-9][-+.0-9eE_a-zA-Z]*$/, (text) => resolveNumber(text)),
+  tag('float', /^[-+.0-9][-+.0-9eE_a-zA-Z]*$/, (text, onError) => {
+    const value = resolveNumber(text);
+    if (typeof value === 'number' && !Number.isFinite(value)) onError(`${text} is no value that JSON knows`);
+    return value;
+  }),
+  { tag: 'tag:yaml.org,2002:binary', resolve: (text) => new TextDecoder().decode(Uint8Array.from(atob(text.replace(/\s/g, '')), (c) => c.charCodeAt(0))) },
 ];
 /** Text stays text where the characters look like a number but make none. Numbers are bigint where a double would lose digits. */
 export function resolveNumber(text: string): string | number | bigint {
