@@ -90,6 +90,7 @@ export function createApp(options: AppOptions): Outrigger {
   // daprd's security provider is the first to go when a stop begins, and the only one while --dapr-block-shutdown-duration runs
   const securityReady = health.target('security-provider');
   securityReady();
+  let takesMessages = true;
   let initialized = false;
 
   const state = createStateBlock({ components, appId, namespace, maxParallel: host.maxParallel });
@@ -124,6 +125,7 @@ export function createApp(options: AppOptions): Outrigger {
       if (settings.app.initEndpoints.config) await askAppConfig(channel, appId, log);
       else log.warn("Skipping programmatic dapr configuration loading (see 'disable-init-endpoints' flag/annotation)");
     }
+    if (healthy && !takesMessages) return;
     await (healthy ? subscriptions.start() : subscriptions.stop());
     await (healthy ? inputs?.start() : inputs?.stop());
   };
@@ -177,7 +179,11 @@ export function createApp(options: AppOptions): Outrigger {
       initialized = true;
       runtimeReady();
     },
-    stopInbound: async () => void (await Promise.all([subscriptions.stop(), inputs?.stop()])),
+    stopInbound: async () => {
+      takesMessages = false;
+      securityReady(false);
+      await Promise.all([subscriptions.stop(), inputs?.stop()]);
+    },
     appUnhealthy: () => watch.unhealthy(),
     stop: async () => {
       await Promise.all([subscriptions.stop(), inputs?.stop()]);
