@@ -1,7 +1,10 @@
 // Nothing that was acknowledged is lost: ten thousand writes through a sidecar that is killed outright in their midst.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { describeWithServer } from '../harness/describe.ts';
-import { startRedis, type ServerName } from '../harness/servers.ts';
+import { startPostgres, startRedis, type ServerName } from '../harness/servers.ts';
 import { startSidecar } from '../harness/sidecar.ts';
 
 interface Row {
@@ -21,7 +24,26 @@ spec:
   metadata:
 ${Object.entries(metadata).map(([name, value]) => `  - name: ${name}\n    value: ${JSON.stringify(value)}\n`).join('')}`;
 
+const postgresql = (version: string): Row => ({
+  name: `state.postgresql ${version}`,
+  servers: ['postgres'],
+  start: async () => {
+    const postgres = await startPostgres();
+    return { component: component('state.postgresql', version, { connectionString: postgres.url }), stop: () => postgres.stop() };
+  },
+});
+
 const rows: Row[] = [
+  {
+    name: 'state.sqlite',
+    servers: [],
+    start: async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'outrigger-durable-'));
+      return { component: component('state.sqlite', 'v1', { connectionString: join(dir, 'state.db') }), stop: async () => rmSync(dir, { recursive: true, force: true }) };
+    },
+  },
+  postgresql('v1'),
+  postgresql('v2'),
   {
     name: 'state.redis',
     servers: ['redis'],
