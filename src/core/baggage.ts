@@ -37,8 +37,8 @@ function memberProblem(member: string, found: (name: string) => void): string | 
   if (!key.test(name)) return `invalid key: ${goQuoteBytes(name)}`;
   const content = pair.slice(equals + 1);
   if (!value.test(content.trim())) return `invalid value: ${goQuoteBytes(content)}`;
-  const escape = badEscape.exec(content.trim());
-  if (escape) return `invalid value: invalid URL escape ${goQuoteBytes(escape[0])}`;
+  const stray = badEscape.exec(content.trim());
+  if (stray) return `invalid value: invalid URL escape ${goQuoteBytes(stray[0])}`;
   found(name);
   return undefined;
 }

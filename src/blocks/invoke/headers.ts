@@ -92,7 +92,7 @@ export function requestHeaders(headers: RawHeaders, method: string, keepToken: b
   for (let i = 0; i < headers.length; i += 2) {
     const rule = ruleOf(headers[i] as string);
     const value = headers[i + 1] as string;
-    if (hop !== undefined && hop.has(rule.name.toLowerCase())) continue;
+    if (hop?.has(rule.name.toLowerCase())) continue;
     switch (rule.request) {
       case 'pass': break;
       case 'filled':
@@ -135,7 +135,7 @@ export function responseHeaders(headers: RawHeaders): ReturnedHeaders {
   let seen = '';
   for (let i = 0; i < headers.length; i += 2) {
     const rule = ruleOf(headers[i] as string);
-    if (hop !== undefined && hop.has(rule.name.toLowerCase())) continue;
+    if (hop?.has(rule.name.toLowerCase())) continue;
     switch (rule.response) {
       case 'pass': break;
       case 'first':
