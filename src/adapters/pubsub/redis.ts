@@ -110,7 +110,7 @@ export default definePubSub({
         };
         const begun = (left.get(topic) ?? []).filter(({ at }) => !redelivers || Date.now() - at < processingTimeout).map(({ entry }) => entry);
         left.delete(topic);
-        const reading = stream.take(begun).then(() => readNew(connection, redis, Math.max(0, settings.readTimeout), stream));
+        void stream.take(begun).then(() => readNew(connection, redis, Math.max(0, settings.readTimeout), stream));
         const look = () => reclaim(redis, processingTimeout, (id) => from.queued.has(id), stream).catch((error) => {
           if (!from.closing) log.error(`error reclaiming pending Redis messages of stream ${topic}: ${textOf(error)}`);
         });
@@ -119,9 +119,10 @@ export default definePubSub({
           close: async () => {
             if (from.closing) return;
             from.closing = true;
+            watch?.stop();
+            // The reader may never hear of it: ioredis forgets commands it was about to send again. What still comes in is left as well.
             connection.client.disconnect();
             for (const taken of queue.withdraw((item) => item.from === from)) leave(taken);
-            await Promise.all([reading, watch?.stop()]);
             if (from.running > 0) await new Promise<void>((resolve) => { from.idle = resolve; });
           },
         };
@@ -197,15 +198,15 @@ function workQueue<T>(atOnce: number, depth: number, work: (item: T) => Promise<
 }
 
 /** Runs at once and then every so often, never twice at a time. */
-function repeat(work: () => Promise<void>, everyMs: number): { stop(): Promise<void> } {
-  let running: Promise<void> | undefined;
-  const run = () => { running ??= work().finally(() => { running = undefined; }); };
-  run();
-  const timer = setInterval(run, everyMs);
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      await running;
-    },
+function repeat(work: () => Promise<void>, everyMs: number): { stop(): void } {
+  let running = false;
+  const run = async () => {
+    if (running) return;
+    running = true;
+    await work();
+    running = false;
   };
+  void run();
+  const timer = setInterval(run, everyMs);
+  return { stop: () => clearInterval(timer) };
 }

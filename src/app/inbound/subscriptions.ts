@@ -48,6 +48,8 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   const subscriber = createSubscriber({ pubsub, log, postman: (event, context) => deliver(event, context) });
   const paths = new Map<string, string>();
   let asked = false;
+  /** Counts starts and stops: a start that was overtaken while the app was being asked goes no further. */
+  let turn = 0;
 
   const deliver = async (event: DeliveredEvent, context: CallContext): Promise<'done' | 'dropped'> => {
     if (channel === undefined) throw new Error('there is no app to deliver to');
@@ -64,6 +66,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   return {
     view: () => subscriptions.view(),
     start: async () => {
+      const mine = ++turn;
       if (options.componentCount() === 0) return;
       if (channel === undefined) return log.warn('app channel not initialized, make sure -app-port is specified if pubsub subscription is required');
       if (!asked && options.askApp) {
@@ -77,9 +80,13 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
         }
       } else if (!asked) log.warn("Skipping programmatic subscription loading (see 'disable-init-endpoints' flag/annotation)");
       asked = true;
+      if (mine !== turn) return;
       await subscriber.start(subscriptions.all());
     },
-    stop: () => subscriber.stop(),
+    stop: () => {
+      turn++;
+      return subscriber.stop();
+    },
   };
 }
 

@@ -1,0 +1,202 @@
+// What every message broker must do, as facts: one suite for all of them (after the conformance suite of components-contrib).
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Loaded } from '../../src/blocks/components/store.ts';
+import type { Message, MessageHandler, PubSub, Subscription } from '../../src/blocks/pubsub/port.ts';
+import { background } from '../../src/core/context.ts';
+import { describeWithServer } from '../harness/describe.ts';
+import type { ServerName } from '../harness/servers.ts';
+import { openComponent } from './open.ts';
+
+/** What a broker declares; what it does not is asserted absent. */
+export type PubSubOperation = 'groups' | 'history' | 'wildcards';
+
+export interface PubSubRow {
+  type: string;
+  version?: string;
+  /** Installed programs the row starts. */
+  servers?: ServerName[];
+  /** Starts what the broker needs: component metadata, and what ends it again. */
+  start(): Promise<{ metadata: Record<string, string>; stop(): Promise<void> }>;
+  /** groups: members of one consumerID share the messages. history: a new group gets what was published before it. */
+  operations: readonly PubSubOperation[];
+  quirks: {
+    /** Messages of one topic may overtake each other. */
+    unordered?: boolean;
+  };
+}
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+const text = ({ data }: Message) => new TextDecoder().decode(data);
+
+/** A handler that remembers; fails where `refuses` says so. */
+function collector(refuses: (message: Message) => boolean = () => false) {
+  const messages: Message[] = [];
+  const handler: MessageHandler = async (message) => {
+    messages.push({ ...message, metadata: { ...message.metadata } });
+    if (refuses(message)) throw new Error('refused by the test');
+  };
+  return { messages, handler, texts: () => messages.map(text) };
+}
+async function until(fits: () => boolean, ms = 5000): Promise<void> {
+  for (const end = Date.now() + ms; !fits(); ) {
+    if (Date.now() > end) throw new Error(`not within ${ms} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+/** Long enough for a message to arrive that should not. */
+const quiet = () => new Promise((resolve) => setTimeout(resolve, 200));
+
+export function describePubSub(row: PubSubRow): void {
+  const title = `${row.type}${row.version ? ` ${row.version}` : ''}`;
+  const has = (operation: PubSubOperation) => row.operations.includes(operation);
+
+  const body = () => {
+    let server: Awaited<ReturnType<PubSubRow['start']>>;
+    let loaded: Loaded<PubSub>;
+    const opened: PubSub[] = [];
+    const subscriptions: Subscription[] = [];
+    let run = 0;
+    /** A topic no other test uses. */
+    const topicOf = (name: string) => `${name}-${++run}-${Date.now().toString(36)}`;
+    const open = async (consumerID: string) => {
+      const component = await openComponent<PubSub>(row.type, { ...server.metadata, consumerID }, row.version ? { version: row.version } : {});
+      opened.push(component.port);
+      return component;
+    };
+    const publish = (topic: string, what: string | Uint8Array, metadata: Record<string, string> | undefined = {}, port = loaded.port) =>
+      port.publish({ topic, data: typeof what === 'string' ? utf8(what) : what, metadata }, background);
+    const subscribe = async (topic: string, handler: MessageHandler, port = loaded.port) => {
+      const subscription = await port.subscribe({ topic, metadata: {} }, handler);
+      subscriptions.push(subscription);
+      return subscription;
+    };
+    const numbers = (count: number) => Array.from({ length: count }, (_, i) => `message-${i}`);
+
+    beforeAll(async () => {
+      server = await row.start();
+      loaded = await open('conformance');
+    });
+    afterAll(async () => {
+      await Promise.all(subscriptions.map((s) => s.close()));
+      await Promise.all(opened.map((port) => port.close()));
+      await server.stop();
+    });
+
+    test('answers a ping where it has one', async () => {
+      await loaded.port.ping?.(background);
+    });
+    test('delivers every message of a topic, with its bytes and metadata', async () => {
+      const topic = topicOf('all');
+      const { messages, handler } = collector();
+      await subscribe(topic, handler);
+      const bytes = new Uint8Array([0, 1, 13, 10, 127, 128, 255]);
+      await publish(topic, bytes, { region: 'eu', 'Mixed-Case': 'ż <&>' });
+      await publish(topic, '', {});
+      await publish(topic, 'without', undefined);
+      await until(() => messages.length === 3);
+      expect(messages.every((m) => m.topic === topic)).toBe(true);
+      const first = messages.find((m) => m.data.length === bytes.length);
+      expect(Buffer.from(first!.data)).toEqual(Buffer.from(bytes));
+      expect(first!.metadata).toMatchObject({ region: 'eu', 'Mixed-Case': 'ż <&>' });
+    });
+    test('goes on after failures: those messages may be lost or come again, the others all arrive', async () => {
+      const topic = topicOf('failing');
+      const all = numbers(10);
+      const failing = new Set(['message-0', 'message-1', 'message-4', 'message-9']);
+      const { texts, handler } = collector((message) => failing.has(text(message)));
+      await subscribe(topic, handler);
+      for (const one of all) await publish(topic, one);
+      await until(() => all.every((one) => failing.has(one) || texts().includes(one)));
+      const arrived = texts().filter((one) => !failing.has(one));
+      if (!row.quirks.unordered) expect(arrived).toEqual([...arrived].sort());
+      expect(new Set(arrived).size).toBe(6);
+    });
+    test('takes many at once', async () => {
+      const topic = topicOf('burst');
+      const { texts, handler } = collector();
+      await subscribe(topic, handler);
+      const all = numbers(200);
+      await Promise.all(all.map((one) => publish(topic, one)));
+      await until(() => texts().length >= all.length);
+      expect(texts().sort()).toEqual([...all].sort());
+    });
+    test('keeps topics apart, and ends one subscription without the others', async () => {
+      const [one, two] = [topicOf('one'), topicOf('two')];
+      const first = collector(), second = collector();
+      const firstSubscription = await subscribe(one, first.handler);
+      const secondSubscription = await subscribe(two, second.handler);
+      await publish(one, 'a');
+      await publish(two, 'b');
+      await until(() => first.messages.length === 1 && second.messages.length === 1);
+      await firstSubscription.close();
+      await publish(one, 'c');
+      await publish(two, 'd');
+      await until(() => second.messages.length === 2);
+      await secondSubscription.close();
+      await publish(two, 'e');
+      await quiet();
+      expect([first.texts(), second.texts()]).toEqual([['a'], ['b', 'd']]);
+    });
+    test('closing waits for the handler that runs', async () => {
+      const topic = topicOf('slow');
+      let began = false, ended = false;
+      const subscription = await subscribe(topic, async () => {
+        began = true;
+        await quiet();
+        ended = true;
+      });
+      await publish(topic, 'x');
+      await until(() => began);
+      await subscription.close();
+      expect(ended).toBe(true);
+    });
+    test(`${has('groups') ? 'shares' : 'does not share'} messages between members of one group, and gives them to every group`, async () => {
+      const topic = topicOf('groups');
+      const [member, other] = [await open('conformance'), await open('another')];
+      const [a, b, c] = [collector(), collector(), collector()];
+      await subscribe(topic, a.handler);
+      if (!has('groups')) {
+        // One process, one component: every subscription gets everything.
+        await subscribe(topic, b.handler);
+        await publish(topic, 'x');
+        await until(() => a.messages.length === 1 && b.messages.length === 1);
+        return;
+      }
+      await subscribe(topic, b.handler, member.port);
+      await subscribe(topic, c.handler, other.port);
+      const all = numbers(20);
+      for (const one of all) await publish(topic, one);
+      await until(() => a.messages.length + b.messages.length >= 20 && c.messages.length >= 20);
+      await quiet();
+      expect([...a.texts(), ...b.texts()].sort()).toEqual([...all].sort());
+      expect(c.texts().sort()).toEqual([...all].sort());
+    });
+    test(`${has('history') ? 'keeps' : 'does not keep'} messages for a subscription that comes later`, async () => {
+      const topic = topicOf('history');
+      await publish(topic, 'before');
+      const { texts, handler } = collector();
+      await subscribe(topic, handler);
+      await publish(topic, 'after');
+      await until(() => texts().includes('after'));
+      expect(texts().includes('before')).toBe(has('history'));
+    });
+    test(`${has('wildcards') ? 'knows' : 'does not know'} wildcards`, async () => {
+      expect(loaded.features.includes('SUBSCRIBE_WILDCARDS')).toBe(has('wildcards'));
+      const topic = topicOf('wild');
+      const { texts, handler } = collector();
+      await subscribe(`${topic}/*`, handler);
+      await publish(`${topic}/a`, 'x');
+      await quiet();
+      expect(texts()).toEqual(has('wildcards') ? ['x'] : []);
+    });
+    test('refuses to publish and to subscribe once closed', async () => {
+      const { port } = await open('closing');
+      await port.close();
+      await expect(publish('t', 'x', {}, port)).rejects.toThrow();
+      await expect(port.subscribe({ topic: 't', metadata: {} }, async () => undefined)).rejects.toThrow();
+    });
+  };
+
+  if (row.servers) describeWithServer(row.servers, title, body);
+  else describe(title, body);
+}
