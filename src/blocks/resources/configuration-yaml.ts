@@ -97,8 +97,13 @@ const booleanOf = (value: unknown): unknown => {
 const boolean = () => z.boolean(must('true or false without quotes'));
 export const flag = (byDefault = false) => z.preprocess((value) => booleanOf(value) ?? byDefault, boolean());
 export const optionalFlag = () => z.preprocess(booleanOf, boolean().optional());
-export const whole = () => z.preprocess(unwrap, z.int(must('a whole number')));
-export const optionalWhole = () => z.preprocess((value) => (isNothing(value) ? undefined : unwrap(value)), z.int(must('a whole number')).optional());
+/** A fraction loses what follows the point, as upstream. */
+const wholeOf = (value: unknown): unknown => {
+  const plain = isNothing(value) ? undefined : unwrap(value);
+  return typeof plain === 'number' ? Math.trunc(plain) : plain;
+};
+export const whole = () => z.preprocess((value) => wholeOf(value) ?? 0, z.int(must('a whole number')));
+export const optionalWhole = () => z.preprocess(wholeOf, z.int(must('a whole number')).optional());
 /** Milliseconds of a Go duration; undefined when absent. */
 export const duration = () =>
   z.preprocess(
@@ -107,7 +112,8 @@ export const duration = () =>
   );
 export const list = <T extends z.ZodType>(item: T) => z.preprocess((value) => (isNothing(value) ? [] : value), z.array(item, must('a list')));
 export const map = <T extends z.ZodType>(item: T) => z.preprocess((value) => (isNothing(value) ? {} : value), z.record(z.string(), item, must('an object')));
-export const anyMap = () => z.preprocess((value) => (isNothing(value) ? {} : unwrap(value)), z.record(z.string(), z.unknown(), must('an object')));
+/** Any value is accepted; what is no object reads as an empty one. */
+export const looseMap = () => z.preprocess((value) => (isTree(value) ? unwrap(value) : {}), z.record(z.string(), z.unknown()));
 const asObject = (value: unknown) => (isNothing(value) ? {} : value instanceof Literal ? value.value : value);
 /** Exact keys, others are ignored; absent or null reads as empty. */
 export const object = <S extends z.ZodRawShape>(shape: S) => z.preprocess(asObject, z.object(shape, must('an object')));

@@ -4,7 +4,7 @@ import { checkAccessControl } from './access-control.ts';
 import { ConfigurationError } from './configuration-error.ts';
 import { decodeText } from './directories.ts';
 import { type Configuration, defaultConfiguration, type MetricsSpec, type SecretScope } from './kinds.ts';
-import { anyMap, duration, expandEnvironment, flag, list, map, mergeTrees, object, optionalFlag, optionalWhole, parseConfigurationYaml, section, text, whole } from './configuration-yaml.ts';
+import { duration, expandEnvironment, flag, list, looseMap, map, mergeTrees, object, optionalFlag, optionalWhole, parseConfigurationYaml, section, text, whole } from './configuration-yaml.ts';
 import { describeIssue } from './shape.ts';
 import { checkTracing, mergeOtelEnvironment } from './tracing.ts';
 import { YamlError } from './yaml.ts';
@@ -48,7 +48,7 @@ const spec = object({
     trustDomain: text('public'),
     policies: list(object({ appId: text(), defaultAction: text(), trustDomain: text(), namespace: text(), operations: list(object({ name: text(), httpVerb: list(text()), action: text() })) })),
   }),
-  nameResolution: section({ component: text(), version: text(), configuration: anyMap() }),
+  nameResolution: section({ component: text(), version: text(), configuration: looseMap() }),
   features: list(object({ name: text(), enabled: flag() })),
   api: object({ allowed: apiRules, denied: apiRules }),
   components: object({ deny: list(text()) }),
@@ -58,7 +58,7 @@ const spec = object({
   // read by the control plane only, but its types are checked
   mtls: object({ enabled: flag(), workloadCertTTL: text(), allowedClockSkew: text(), sentryAddress: text(), controlPlaneTrustDomain: text(), tokenValidators: list(object({ name: text() })) }),
 });
-const document = object({ spec });
+const document = object({ apiVersion: text(), kind: text(), metadata: object({ name: text(), namespace: text(), labels: map(text()), annotations: map(text()) }), spec });
 
 export interface ConfigurationText {
   file: string;
