@@ -34,7 +34,7 @@ export const runFlags = {
   'app-health-threshold': int(0, 'failed probes that make the app unhealthy'),
   'enable-api-logging': bool(false, 'log every API call'),
   'runtime-path': text('', 'accepted for compatibility; the sidecar is this program'),
-  'run-file': text('', 'file that describes several apps (not built yet)', { short: 'f' }),
+  'run-file': text('', 'file (or folder with dapr.yaml, or - for stdin) that describes several apps', { short: 'f' }),
   kubernetes: bool(false, 'run on Kubernetes (not built yet)', { short: 'k' }),
 } satisfies FlagTable;
 

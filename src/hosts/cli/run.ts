@@ -27,6 +27,7 @@ export async function run(argv: readonly string[], platform: Platform): Promise<
     stdout(`outrigger run [flags] [--] command [arguments]\n\n${usage('outrigger run', runFlags)}`);
     return 0;
   }
+  if (!flags.problem && flags.values['run-file'] !== '') return (await import('./run-apps.ts')).runApps(flags.values['run-file'], platform);
   const refused = flags.problem ? [flags.problem.message, ...(flags.problem.hint ? [flags.problem.hint] : [])].join('\n') : await conflict(flags);
   if (refused !== undefined) {
     stderr(`${refused}\n`);
@@ -106,7 +107,6 @@ async function introduce(sidecar: Outrigger, apiToken: string, facts: Record<str
 
 /** What makes a start pointless, in one sentence. */
 async function conflict({ values }: Parsed<RunFlags>): Promise<string | undefined> {
-  if (values['run-file'] !== '') return 'run files with several apps (-f) are not built yet: start each app with its own `outrigger run`';
   if (values.kubernetes) return 'Kubernetes (-k) is not built yet';
   if (values['unix-domain-socket'] !== '') return undefined;
   for (const name of portFlags) {

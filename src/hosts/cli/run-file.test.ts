@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { readRunFile } from './run-file.ts';
+
+const there = new Set(['/work/orders', '/work/checkout', '/work/resources', '/work/checkout/own', '/work/orders/.dapr/config.yaml']);
+const read = (text: string) => readRunFile(text, '/work/dapr.yaml', (path) => there.has(path));
+
+describe('readRunFile', () => {
+  it('plans each app: flags, folders, environment', () => {
+    const { name, apps } = read(`
+version: 1
+name: shop
+common:
+  resourcesPath: ./resources/
+  logLevel: debug
+  enableApiLogging: true
+  env: { A: common, B: 2 }
+apps:
+  - appDirPath: ./orders/
+    appPort: 5001
+    command: ["npm", "run", "start"]
+    env: { A: own }
+  - appID: pay
+    appDirPath: checkout
+    resourcesPaths: [own]
+    logLevel: warn
+    enableApiLogging: false
+    daprdLogDestination: console
+`);
+    expect(name).toBe('shop');
+    expect(apps[0]).toEqual({
+      appId: 'orders', directory: '/work/orders', command: ['npm', 'run', 'start'], env: { A: 'own', B: '2' },
+      flags: ['--app-id', 'orders', '--app-port=5001', '--log-level=debug', '--enable-api-logging=true', '--resources-path', '"/work/resources"', '--config', '/work/orders/.dapr/config.yaml'],
+      appLog: { console: true, file: true }, daprdLog: { console: false, file: true },
+    });
+    // a value of false in an app is overwritten by common, as in Dapr
+    expect(apps[1]?.flags).toEqual(['--app-id', 'pay', '--log-level=warn', '--enable-api-logging=true', '--resources-path', '"/work/checkout/own"']);
+    expect(apps[1]?.daprdLog).toEqual({ console: true, file: false });
+  });
+
+  it.each([
+    ['version: 1', 'apps is missing or empty'],
+    ['apps: [{appDirPath: orders}]', 'version is missing'],
+    ['version: 1\napps: [{}]', 'apps[0].appDirPath is missing'],
+    ['version: 1\napps: [{appDirPath: nowhere}]', 'apps[0].appDirPath: there is no /work/nowhere'],
+    ['version: 1\napps: [{appDirPath: orders, resourcesPath: gone}]', 'apps[0].resourcesPaths: there is no /work/orders/gone'],
+    ['version: 1\napps: [{appDirPath: orders, appLogDestination: moon}]', "apps[0].appLogDestination: 'moon' is none of"],
+    ['- a', 'is no mapping'],
+    ['version: [', '/work/dapr.yaml:'],
+  ])('refuses %j', (text, message) => expect(() => read(text)).toThrow(message));
+});
