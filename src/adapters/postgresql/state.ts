@@ -13,6 +13,8 @@ import { openPostgres, type PostgresPool, type PostgresQuery, type PostgresState
 
 /** One version of the store. Names of tables are checked before they come here. */
 export interface PostgresStateTable {
+  /** What daprd puts before a fault of the connection metadata. */
+  readonly metadataFault?: string;
   table: string;
   metadataTable: string;
   /** Row of the metadata table that counts the steps. */
@@ -48,7 +50,10 @@ export const cleanupIntervalOf = (milliseconds: number, given: string | undefine
 
 /** Opens the database, creates or updates the tables and starts the cleanup. */
 export async function openPostgresState(store: PostgresStateTable, settings: PostgresConnectionSettings, cleanupInterval: number, { host, log, signal }: { host: Host; log: Logger; signal: AbortSignal }): Promise<Required<Pick<StateStore, 'transact' | 'keysLike'>> & StateStore> {
-  const pool = await openPostgres(await postgresConnection(settings, host, log), log);
+  const connection = await postgresConnection(settings, host, log).catch((error: Error) => {
+    throw new Error(`${store.metadataFault ?? ''}${error.message}`, { cause: error });
+  });
+  const pool = await openPostgres(connection, log);
   try {
     await store.check(pool.read);
     await migratePostgres(pool, { metadataTable: store.metadataTable, key: store.migrationsKey, steps: store.steps });

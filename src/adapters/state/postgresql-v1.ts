@@ -38,6 +38,7 @@ function stateTable(table: string, metadataTable: string): PostgresStateTable {
   return {
     table,
     metadataTable,
+    metadataFault: 'failed to parse metadata: ',
     migrationsKey: 'migrations',
     cleanupKey: 'last-cleanup',
     check: async (query) => {
