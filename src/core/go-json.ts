@@ -200,7 +200,7 @@ function invalid(text: string, at: number, context: string, bare = false): GoJso
   return new GoJsonError(bare ? `invalid character ${shown} ${context}` : `invalid character ${shown.replace("'\\\\''", "'\\''")} ${context}`);
 }
 const quoteByte = (b: number): string => {
-  const named: Record<number, string> = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 11: '\\v', 12: '\\f', 13: '\\r', 0x5c: '\\\\' };
+  const named: Record<number, string> = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 11: '\\v', 12: '\\f', 13: '\\r', 92: '\\\\' };
   return named[b] ?? (b < 0x20 || b === 0x7f || (b >= 0x80 && b <= 0xa0) || b === 0xad ? (b < 0x80 ? `\\x${b.toString(16).padStart(2, '0')}` : `\\u${b.toString(16).padStart(4, '0')}`) : String.fromCharCode(b));
 };
 

@@ -18,7 +18,8 @@ export async function runApps(file: string, platform: Platform): Promise<number>
   try {
     const path = file !== '-' && existsSync(file) && statSync(file).isDirectory() ? join(file, 'dapr.yaml') : file;
     if (path !== '-' && !/\.ya?ml$/.test(path)) throw new RunFileError(`${path}: a run file ends in .yaml or .yml`);
-    ({ apps } = readRunFile(readFileSync(path === '-' ? 0 : path, 'utf8'), path === '-' ? 'stdin.yaml' : path, existsSync));
+    const { parse } = await import('yaml');
+    ({ apps } = readRunFile(parse(readFileSync(path === '-' ? 0 : path, 'utf8')), path === '-' ? 'stdin' : path, existsSync));
   } catch (error) {
     stderr(`${(error as Error).message}\n`);
     return 1;

@@ -1,7 +1,6 @@
 // A run file (`dapr run -f dapr.yaml`): which apps it describes, and the `outrigger run` flags each of them comes to (Dapr: cli/pkg/runfileconfig).
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { parse } from 'yaml';
 
 /** Where lines go: the terminal, a file below `.dapr/logs` of the app, or both. */
 export interface LogDestination {
@@ -44,15 +43,9 @@ const isSection = (value: unknown): value is Section => typeof value === 'object
 const isZero = (value: unknown) => value === undefined || value === null || value === false || value === 0 || value === '' || (Array.isArray(value) && value.length === 0);
 const texts = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : isZero(value) ? [] : [String(value)]);
 
-/** `exists` says whether a file or folder is there. Relative paths of `common` start at the file, those of an app at its appDirPath. */
-export function readRunFile(text: string, file: string, exists: (path: string) => boolean): { name: string; apps: PlannedApp[] } {
+/** `content`: the YAML, parsed. `exists` says whether a file or folder is there. Relative paths of `common` start at the file, those of an app at its appDirPath. */
+export function readRunFile(content: unknown, file: string, exists: (path: string) => boolean): { name: string; apps: PlannedApp[] } {
   const wrong = (what: string) => new RunFileError(`${file}: ${what}`);
-  let content: unknown;
-  try {
-    content = parse(text);
-  } catch (error) {
-    throw wrong((error as Error).message);
-  }
   if (!isSection(content)) throw wrong('is no mapping with version and apps');
   if (isZero(content.version)) throw wrong('version is missing: write `version: 1`');
   if (!Array.isArray(content.apps) || content.apps.length === 0) throw wrong('apps is missing or empty');
