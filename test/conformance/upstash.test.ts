@@ -1,4 +1,4 @@
-// How state.upstash.redis uses the REST protocol: one request for many commands, tokens, retries, errors.
+// How state.upstash.redis uses Upstash's client: one request for many commands, bytes that are no text, tokens, retries, errors.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -28,6 +28,7 @@ describeWithServer('redis', 'state.upstash.redis on a database', () => {
   test('what is asked in one turn travels in one request', async () => {
     const store = await open({ url: proxy.url, token: 'right' });
     await set(store, 'k', new Uint8Array([1]));
+    await get(store, 'k'); // the server knows the scripts now
     const before = proxy.requests.length;
     await Promise.all(Array.from({ length: 100 }, (_, i) => get(store, `k${i}`)));
     expect(proxy.requests.slice(before)).toEqual([{ path: '/pipeline', commands: 100 }]);
@@ -48,6 +49,29 @@ describeWithServer('redis', 'state.upstash.redis on a database', () => {
     await set(store, 'large', bytes);
     expect(Buffer.from((await get(store, 'large')).data as Uint8Array).equals(Buffer.from(bytes))).toBe(true);
     expect(Buffer.from((await redis.commandBuffer('HGET', 'large', 'data')) as Buffer).equals(Buffer.from(bytes))).toBe(true);
+  });
+  test('every byte survives, alone and together, and what looks like a packed text', async () => {
+    const store = await open({ url: proxy.url, token: 'right' });
+    const all = Uint8Array.from({ length: 256 }, (_, i) => i);
+    const values = [...Array.from(all, (byte) => new Uint8Array([byte])), all, new TextEncoder().encode('\u{feff}OK'), new TextEncoder().encode('OK'), new TextEncoder().encode('\u00c3\u00bf \u4e2d \u{1f600}'), new Uint8Array(0)];
+    await Promise.all(values.map((bytes, i) => set(store, `byte${i}`, bytes)));
+    const got = await Promise.all(values.map((_, i) => get(store, `byte${i}`)));
+    expect(got.map(({ data }) => Buffer.from(data as Uint8Array).toString('hex'))).toEqual(values.map((bytes) => Buffer.from(bytes).toString('hex')));
+    for (const [i, bytes] of values.entries()) expect(((await redis.commandBuffer('HGET', `byte${i}`, 'data')) as Buffer).equals(Buffer.from(bytes))).toBe(true);
+  });
+  test('a plain string, as Dapr wrote before it knew etags, is read whatever its bytes', async () => {
+    const store = await open({ url: proxy.url, token: 'right' });
+    await redis.command('SET', 'old', 'caf\u00e9');
+    expect(await get(store, 'old')).toEqual({ data: new Uint8Array(Buffer.from('caf\u00e9')) });
+    expect(await get(store, 'nobody')).toEqual({ data: null });
+    await redis.command('HSET', 'foreign', 'x', '1');
+    await expect(get(store, 'foreign')).rejects.toThrow("required hash field 'data' or 'version' was not found");
+  });
+  test('a server that forgot its scripts gets them again', async () => {
+    const store = await open({ url: proxy.url, token: 'right' });
+    await set(store, 'before', new Uint8Array([200]));
+    await redis.command('SCRIPT', 'FLUSH');
+    expect(await Promise.all([get(store, 'before'), get(store, 'before')])).toEqual([{ data: new Uint8Array([200]), etag: '1' }, { data: new Uint8Array([200]), etag: '1' }]);
   });
   test('a wrong token, a wrong address and no address are errors when it opens', async () => {
     await expect(open({ url: proxy.url, token: 'wrong' })).rejects.toThrow('Unauthorized');
@@ -78,7 +102,7 @@ describe('state.upstash.redis in front of trouble', () => {
     });
     const store = await open({ url: server.url, token: 't' });
     await store.ping?.(background);
-    expect(tokens).toEqual([undefined, undefined, 't1', 't2']);
+    expect(tokens).toEqual(['', '', 't1', 't2']);
     server.stop();
   });
   test('silence ends after the timeout', async () => {
@@ -91,7 +115,23 @@ describe('state.upstash.redis in front of trouble', () => {
   });
   test('an answer that is no JSON is an error', async () => {
     const server = await answering((_, __, outgoing) => outgoing.writeHead(502).end('<html>'));
-    await expect(open({ url: server.url, token: 't' })).rejects.toThrow('status 502 without a JSON body');
+    await expect(open({ url: server.url, token: 't' })).rejects.toMatchObject({ kind: 'unavailable', message: `the answer of ${server.url} is no JSON` });
+    server.stop();
+  });
+  test('a plan that is used up may be tried later; the value in the request stays secret', async () => {
+    const server = await answering((count, _, outgoing) => (count < 2 ? reply(outgoing, { result: btoa('PONG') }) : outgoing.writeHead(429).end(JSON.stringify({ error: 'ERR max daily request limit exceeded. Limit: 10000' }))));
+    const store = await open({ url: server.url, token: 't' });
+    await expect(set(store, 'k', new TextEncoder().encode('secret'))).rejects.toMatchObject({ kind: 'unavailable', message: 'ERR max daily request limit exceeded. Limit: 10000' });
+    server.stop();
+  });
+  test('nothing tells Upstash about the platform', async () => {
+    const names = new Set<string>();
+    const server = await answering((_, incoming, outgoing) => {
+      for (const name of Object.keys(incoming.headers)) names.add(name);
+      reply(outgoing, { result: btoa('PONG') });
+    });
+    await open({ url: server.url, token: 't' });
+    expect([...names].filter((name) => name.startsWith('upstash-')).sort()).toEqual(['upstash-encoding', 'upstash-sync-token']);
     server.stop();
   });
 });

@@ -63,8 +63,9 @@ export async function startUpstashProxy(options: { redisPort: number; token: str
   };
 }
 
-function told(reply: Reply, encode: boolean): unknown {
-  if (Buffer.isBuffer(reply)) return encode && reply.toString() !== 'OK' ? reply.toString('base64') : reply.toString();
+/** Texts are base64 where the client asked for it, all but the status OK. */
+function told(reply: Reply, encode: boolean, inList = false): unknown {
+  if (Buffer.isBuffer(reply)) return encode && (inList || reply.toString() !== 'OK') ? reply.toString('base64') : reply.toString();
   if (reply instanceof Error) return reply.message;
-  return Array.isArray(reply) ? reply.map((item) => told(item, encode)) : reply;
+  return Array.isArray(reply) ? reply.map((item) => told(item, encode, true)) : reply;
 }

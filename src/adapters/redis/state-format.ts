@@ -5,14 +5,15 @@ import type { DeleteRequest, GetResult, SetRequest, StateStore, StateValue, Tran
 import { AdapterError, etagInvalid, etagMismatch, textOf } from '../../core/errors.ts';
 import { textOfBytes, utf8 } from '../../core/go-json.ts';
 import type { RedisConnection, RedisReply } from './connection.ts';
-import { flagsOf, pack, refused, type ScriptOperation, writeScript } from './state-scripts.ts';
+import type { RunScript } from './scripts.ts';
+import { flagsOf, pack, readScript, refused, type ScriptOperation, unpack, writeScript } from './state-scripts.ts';
 
-type Commands = Pick<RedisConnection, 'command' | 'masters'>;
+type Commands = Pick<RedisConnection, 'command' | 'masters'> & { script: RunScript };
 
 export interface RedisStateOptions {
   /** Lifetime in seconds of writes that name none; ≤ 0 = never expires, undefined = leave as it is. */
   ttlInSeconds: number | undefined;
-  /** Arguments travel as text: bytes that are no UTF-8 are packed. */
+  /** Arguments and answers travel as text: bytes that are none are packed, and read through a script. */
   textOnly: boolean;
   /** Whether a write with strong consistency waits for the replicas (WAIT). */
   waitForReplicas: boolean;
@@ -36,20 +37,14 @@ export async function openRedisState(commands: Commands, options: RedisStateOpti
       return !/unknown command|not available/i.test(textOf(error));
     },
   );
-  const sha = [...new Uint8Array(await crypto.subtle.digest('SHA-1', utf8(writeScript) as Uint8Array<ArrayBuffer>))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
   /** '' per operation that was done, else why not. */
   const run = async (operations: ScriptOperation[]): Promise<string[]> => {
-    const tail = [operations.length, ...operations.map(({ key }) => key), ...operations.flatMap((operation) => argumentsOf(operation, options.textOnly))];
-    let answer: RedisReply;
-    try {
-      answer = await command('EVALSHA', sha, ...tail);
-    } catch (error) {
-      if (!/NOSCRIPT/.test(textOf(error))) throw error;
-      answer = await command('EVAL', writeScript, ...tail);
-    }
+    const keys = operations.map(({ key }) => key);
+    const answer = await commands.script(writeScript, keys, operations.flatMap((operation) => argumentsOf(operation, options.textOnly)));
     return (answer as RedisReply[]).map(text);
   };
+  const read = options.textOnly ? (key: string, json: boolean) => getPacked(commands.script, key, json) : (key: string, json: boolean) => (json ? getDocument(command, key) : getHash(command, key));
 
   const setOperation = (request: SetRequest, json: boolean, mark: boolean): ScriptOperation => ({
     key: request.key,
@@ -64,7 +59,7 @@ export async function openRedisState(commands: Commands, options: RedisStateOpti
 
   return {
     ping: async () => void (await command('PING')),
-    get: async (request) => (asksForJson(request) ? getDocument(command, request.key) : getHash(command, request.key)),
+    get: async (request) => read(request.key, asksForJson(request)),
 
     set: async (request) => {
       checkOptions(request);
@@ -136,13 +131,26 @@ async function getHash(command: Commands['command'], key: string): Promise<GetRe
     if (name === 'data') data = fields[at + 1] as Uint8Array;
     else if (name === 'version') etag = text(fields[at + 1] as RedisReply);
   }
-  if (data === undefined || etag === undefined) throw new AdapterError('internal', "required hash field 'data' or 'version' was not found");
+  if (data === undefined || etag === undefined) throw incomplete();
   return { data, etag };
+}
+const incomplete = () => new AdapterError('internal', "required hash field 'data' or 'version' was not found");
+
+async function getPacked(script: RunScript, key: string, json: boolean): Promise<GetResult> {
+  const [data, version, flag] = (await script(readScript, [key], [json ? 'j' : ''])) as RedisReply[];
+  if (flag === undefined) return { data: null };
+  if (json) return documentResult(data as RedisReply);
+  if (!(data instanceof Uint8Array) || !(version instanceof Uint8Array)) throw incomplete();
+  const bytes = text(flag) === 'p' ? unpack(textOfBytes(data)) : data;
+  return version.length === 0 ? { data: bytes } : { data: bytes, etag: text(version) };
 }
 
 async function getDocument(command: Commands['command'], key: string): Promise<GetResult> {
   const document = await command('JSON.GET', key);
-  if (document === null) return { data: null };
+  return document === null ? { data: null } : documentResult(document);
+}
+
+function documentResult(document: RedisReply): GetResult {
   const { data = null, version } = JSON.parse(text(document)) as { data?: unknown; version?: number };
   return { data: utf8(JSON.stringify(data)), etag: version === undefined ? undefined : String(version) };
 }

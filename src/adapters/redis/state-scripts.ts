@@ -80,11 +80,48 @@ end
 return answers
 `;
 
+/**
+ * KEYS: one. ARGV: 'j' for a document, else ''. Reads over a wire that carries texts only.
+ * Answers an empty list for a missing key, else data, version and 'p' when the data is packed (which only bytes above 127 need).
+ * A plain string has no version; a hash without one of both has a nil there.
+ */
+export const readScript = `
+local key = KEYS[1]
+if ARGV[1] == 'j' then
+  local document = redis.call('JSON.GET', key)
+  if document then return {document, false, ''} end
+  return {}
+end
+local data, version
+local fields = redis.pcall('HMGET', key, 'data', 'version')
+if not fields.err then
+  data, version = fields[1], fields[2]
+  if not data and not version and redis.call('EXISTS', key) == 0 then return {} end
+else
+  if not string.find(fields.err, 'WRONGTYPE', 1, true) then return fields end
+  data, version = redis.pcall('GET', key), ''
+  if type(data) == 'table' then return data end
+end
+if data and string.find(data, '[\\128-\\255]') then
+  local packed = {}
+  for byte = 128, 255 do packed[string.char(byte)] = string.char(192 + math.floor(byte / 64), 128 + byte % 64) end
+  return {(string.gsub(data, '[\\128-\\255]', packed)), version, 'p'}
+end
+return {data, version, ''}
+`;
+
 /** Any bytes as text, one character (U+0000 to U+00FF) per byte: the form in which the script takes bytes over a text-only wire. */
 export function pack(bytes: Uint8Array): string {
   let text = '';
   for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
   return text;
+}
+
+/** The bytes of a text that `pack` or the reading script made. */
+export function unpack(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 export const flagsOf = ({ action, json }: ScriptOperation, packed: boolean): string => `${action[0]}${json ? 'j' : ''}${packed ? 'p' : ''}`;

@@ -1,6 +1,7 @@
 // state.redis: one hash per key in Redis, with a version as etag.
 import { defineStateStore } from '../../blocks/state/port.ts';
 import { openRedis } from '../redis/connection.ts';
+import { scriptRunner } from '../redis/scripts.ts';
 import { redisField, redisSchema } from '../redis/settings.ts';
 import { openRedisState } from '../redis/state-format.ts';
 
@@ -18,7 +19,7 @@ export default defineStateStore({
     const connection = await openRedis(settings, { log, signal, failing: 'redis store: error connecting to redis at' });
     try {
       if (queryIndexes !== '') log.warn(`state store ${name}: queryIndexes has no effect, the query API is not built yet`);
-      const state = await openRedisState(connection, { ttlInSeconds, textOnly: false, waitForReplicas: true });
+      const state = await openRedisState({ ...connection, script: scriptRunner(connection) }, { ttlInSeconds, textOnly: false, waitForReplicas: true });
       let warned = false;
       return {
         ...state,

@@ -1,8 +1,8 @@
 // state.upstash.redis: the data of state.redis through Upstash's REST API, for runtimes without lasting sockets. Not a component of Dapr.
 import { MetadataError, field, schema } from '../../core/metadata.ts';
 import { defineStateStore } from '../../blocks/state/port.ts';
-import { createRest } from '../redis/rest.ts';
 import { openRedisState } from '../redis/state-format.ts';
+import { openUpstash } from '../redis/upstash.ts';
 
 export default defineStateStore({
   type: 'state.upstash.redis',
@@ -15,14 +15,14 @@ export default defineStateStore({
     token: field.text().describe('REST token of the database'),
     ttlInSeconds: field.integer().optional().describe('Lifetime in seconds of values saved without one; default: they stay'),
     maxRetries: field.integer().default(3).describe('How often a request is tried again when no answer comes'),
-    timeout: field.duration().default(20_000).describe('How long a command may take, retries included; default 20s'),
+    timeout: field.duration().default(20_000).describe('How long a request may take, retries included; default 20s'),
     readYourWrites: field.flag().default(true).describe('Reads see the own writes, whichever replica answers'),
   }),
-  open: async ({ url, token, ttlInSeconds, maxRetries, timeout, readYourWrites }, { host }) => {
+  open: async ({ url, token, ttlInSeconds, maxRetries, timeout, readYourWrites }, { signal }) => {
     if (!URL.canParse(url) || !/^https?:/.test(url)) throw new MetadataError(`url is not an http address: '${url}'`);
-    const commands = createRest({ http: host.http, url, token, maxRetries, timeoutMs: timeout, readYourWrites });
-    await commands.command('PING'); // a wrong address or token shows here
-    const state = await openRedisState(commands, { ttlInSeconds, textOnly: true, waitForReplicas: false });
+    if (token.trim() === '') throw new MetadataError('missing token in metadata');
+    const connection = await openUpstash({ url: url.trim(), token: token.trim(), maxRetries, timeoutMs: timeout, readYourWrites, signal });
+    const state = await openRedisState(connection, { ttlInSeconds, textOnly: true, waitForReplicas: false });
     return { ...state, close: async () => undefined };
   },
 });
