@@ -156,13 +156,22 @@ describe('listening', () => {
     before.close();
     expect(await until(async () => (await status(`http://127.0.0.1:${port}/v1.0/healthz/outbound`)) === 204)).toBe(true);
   });
-  test('a socket goes at the end', async () => {
+  test('a socket goes at the end; one that a killed sidecar left is replaced, one in use is not', async () => {
     const sidecar = await sidecarWith({ flags: ['--unix-domain-socket=.'], waitFor: 'none' });
     const socket = join(sidecar.home, 'dapr-test-http.socket');
     await until(() => existsSync(socket));
     await until(() => sidecar.log().includes('dapr initialized'));
-    sidecar.child.kill('SIGTERM');
+    const second = await sidecarWith({ flags: [`--unix-domain-socket=${sidecar.home}`], waitFor: 'none' });
+    expect(await second.exited).toEqual({ code: 1, signal: null });
+    expect(second.log()).toContain('Fatal error from runtime: failed to start HTTP server');
+    sidecar.child.kill('SIGKILL');
     await sidecar.exited;
+    expect(existsSync(socket)).toBe(true);
+
+    const third = await sidecarWith({ flags: [`--unix-domain-socket=${sidecar.home}`], waitFor: 'none' });
+    await until(() => third.log().includes('dapr initialized'));
+    third.child.kill('SIGTERM');
+    expect(await third.exited).toEqual({ code: 0, signal: null });
     expect(existsSync(socket)).toBe(false);
   });
 });

@@ -1,4 +1,6 @@
 // The ports and sockets of one run: HTTP API on every listen address, public port, each retried and closed together.
+import { lstat, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import type { HandleCall } from '../../app/http/api.ts';
 import type { Logger } from '../../core/log.ts';
 import { patiently } from './network.ts';
@@ -25,7 +27,7 @@ export async function openApi(launch: Launch, handle: HandleCall, { platform, lo
   let closing = false;
   const socket = `${socketFolder}/dapr-${appId}-http.socket`;
   const attempts = socketFolder !== ''
-    ? [platform.listen(handle, { path: socket }, { maxHeaderBytes })]
+    ? [removeDead(socket).then(() => platform.listen(handle, { path: socket }, { maxHeaderBytes }))]
     : listenAddresses.map((address) => patiently(() => platform.listen(handle, at(address, httpPort), { maxHeaderBytes }), stop));
   const opened = attempts.map(async (attempt, i) => {
     const name = socketFolder !== '' ? `UNIX socket: ${socket}` : `TCP address: ${listenAddresses[i]}:${httpPort}`;
@@ -80,6 +82,20 @@ export async function openInternal(launch: Launch, port: number, handle: HandleC
   } catch (error) {
     throw new Error(`failed to start internal server: ${reason(error)}`);
   }
+}
+
+/** Removes a socket nobody listens on any more, which a killed sidecar left behind; everything else is left for the bind to refuse. */
+async function removeDead(path: string): Promise<void> {
+  const info = await lstat(path).catch(() => undefined);
+  if (!info?.isSocket()) return;
+  const dead = await new Promise<boolean>((done) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      done(false);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => done(error.code === 'ECONNREFUSED'));
+  });
+  if (dead) await rm(path, { force: true });
 }
 
 const at = (address: string, port: number): ListenAt => ({ host: address.replace(/^\[(.*)\]$/, '$1'), port });
