@@ -108,6 +108,8 @@ export interface HttpRequest {
   /** Bytes go out with Content-Length, a stream chunked unless `headers` names a length. */
   body?: Uint8Array | ReadableStream<Uint8Array> | null;
   signal?: AbortSignal;
+  /** Like `signal`, but made and looked at only when no answer has come within some 50 ms: to watch a caller costs more than a fast call. */
+  gone?: () => AbortSignal | undefined;
   /** Server certificate is not checked (an app behind https). */
   insecure?: boolean;
   tls?: { ca?: string; cert?: string; key?: string };

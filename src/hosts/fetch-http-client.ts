@@ -62,7 +62,8 @@ const refused = new Set(['connection', 'keep-alive', 'proxy-connection', 'transf
 
 export function createFetchHttpClient(dialect: FetchDialect, fetcher: typeof fetch = fetch): HttpPort {
   const send = async (request: HttpRequest): Promise<HttpResponse> => {
-    const { method, signal } = request;
+    const { method } = request;
+    const signal = request.signal ?? request.gone?.();
     const body = request.body instanceof Uint8Array && request.body.length === 0 ? null : (request.body ?? null);
     if (body !== null && (method === 'GET' || method === 'HEAD')) throw cannot(`send a ${method} request with a body`);
     const init: RequestInit & { duplex?: 'half' } = { ...dialect.init(request), method, headers: headersOf(request.headers), redirect: 'manual', ...(signal ? { signal } : {}) };
@@ -74,7 +75,7 @@ export function createFetchHttpClient(dialect: FetchDialect, fetcher: typeof fet
     try {
       response = await fetcher(request.origin + request.path, init);
     } catch (error) {
-      throw failureOf(error, request);
+      throw failureOf(error, request.origin, signal);
     }
     return answerOf(response, method, dialect.unpacks(request));
   };
@@ -117,7 +118,7 @@ async function answerOf(response: Response, method: string, undone: readonly str
 }
 
 /** No two runtimes say alike why there was no answer; the text of all causes tells. */
-function failureOf(error: unknown, { origin, signal }: HttpRequest): HttpFailure {
+function failureOf(error: unknown, origin: string, signal: AbortSignal | undefined): HttpFailure {
   if (error instanceof HttpFailure) return error;
   if (signal?.aborted) return new HttpFailure('aborted', 'context canceled', error);
   const { hostname, port, protocol } = new URL(origin);

@@ -6,7 +6,7 @@ import type { TracingMode } from '../../core/traceparent.ts';
 import { Measured } from './api-logging.ts';
 import { answer, callOf, type Env, type Handler, type HttpCall, httpCall, plainText, type Route } from './call.ts';
 import { renderError } from './errors.ts';
-import { type Cors, traceOf } from './gate.ts';
+import { contextOf, type Cors, traceOf } from './gate.ts';
 import { splitTarget, wellEscaped } from './path.ts';
 import { headerOf } from '../../core/host.ts';
 import { background } from '../../core/context.ts';
@@ -33,28 +33,40 @@ const healthPaths = new Set(['v1.0/healthz', 'v1.0/healthz/outbound']);
 
 export function createApi(options: ApiOptions): HandleCall {
   const { log, apiToken, cors } = options;
-  const hono = new Hono<Env>({ getPath: (_request, options) => (options as { env: Env['Bindings'] }).env.call.path });
+  const invoke = options.fallback;
+  const fallback: Handler = invoke ? (c) => invoke(callOf(c)) : plainFallback(options.routes);
+  const onError = (error: Error, c: Parameters<Handler>[0]) => renderError(callOf(c), error, log);
+  // One application for each API (`/v1.0/state`): all paths together are too alike for the fast one of Hono's matchers.
+  const apis = new Map<string, Hono<Env>>();
+  const apiAt = (head: string): Hono<Env> => {
+    let api = apis.get(head);
+    if (api === undefined) {
+      api = new Hono<Env>({ getPath: (_request, options) => (options as { env: Env['Bindings'] }).env.call.path });
+      api.onError(onError);
+      api.notFound(fallback);
+      apis.set(head, api);
+    }
+    return api;
+  };
   const logged = options.onAnswer;
   const matched = new WeakMap<HttpCall, Route>();
   for (const route of options.routes) {
     const handler: Handler = logged ? (c) => { matched.set(callOf(c), route); return route.handler(c); } : route.handler;
-    hono.on([...route.methods], `/${route.path}`, handler);
+    const path = `/${route.path}`;
+    apiAt(headOf(path)).on([...route.methods], path, handler);
   }
-  hono.onError((error, c) => renderError(callOf(c), error, log));
-  const invoke = options.fallback;
-  const fallback: Handler = invoke ? (c) => invoke(callOf(c)) : plainFallback(options.routes);
-  hono.notFound(fallback);
   // Hono answers HEAD by the GET route; Dapr has no HEAD routes, so it goes straight to what no route matches.
-  const headOnly = new Hono<Env>({ getPath: () => '/' });
-  headOnly.all('*', fallback);
-  headOnly.onError((error, c) => renderError(callOf(c), error, log));
+  const noRoute = new Hono<Env>({ getPath: () => '/' });
+  noRoute.all('*', fallback);
+  noRoute.onError(onError);
 
   // said to be a GET, since Hono would replace the answer to a HEAD by a Response of its own, which the host did not make
   const head = { method: 'GET' } as Request;
   const dispatch = (call: HttpCall, request: Request): Response | Promise<Response> => {
     // Every method of this path is a call to an app: the router has nothing to decide.
     if (invoke && call.path.startsWith('/v1.0/invoke/')) return Promise.resolve(invoke(call)).catch((error: unknown) => renderError(call, error, log));
-    return call.incoming.method === 'HEAD' ? headOnly.fetch(head, { call }) : hono.fetch(request, { call });
+    const api = apis.get(headOf(call.path));
+    return api === undefined || call.incoming.method === 'HEAD' ? noRoute.fetch(head, { call }) : api.fetch(request, { call });
   };
 
   return (incoming, request) => {
@@ -68,7 +80,7 @@ export function createApi(options: ApiOptions): HandleCall {
       call.context = trace.context;
       call.extra.push(...trace.headers);
       refusal = trace.refusal;
-    } else call.context = { signal: incoming.signal, traceparent: '', tracestate: '', baggage: headerOf(incoming.headers, 'baggage') ?? '' };
+    } else call.context = contextOf(incoming, '', '', headerOf(incoming.headers, 'baggage') ?? '');
     if (refusal !== undefined) return plainText(call, 400, `${refusal}\n`);
     if (cors) {
       const preflight = cors.preflight(incoming);
@@ -85,6 +97,12 @@ export function createApi(options: ApiOptions): HandleCall {
       return response;
     });
   };
+}
+
+/** `/v1.0/state` of `/v1.0/state/store/key`. */
+function headOf(path: string): string {
+  const end = path.indexOf('/', path.indexOf('/', 1) + 1);
+  return end < 0 ? path : path.slice(0, end);
 }
 
 /** The token exclusion looks at the decoded path as it was sent, not cleaned, with slashes trimmed at both ends. */

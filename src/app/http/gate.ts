@@ -32,6 +32,22 @@ function joinedBaggage(headers: RawHeaders): string {
   return joined;
 }
 
+/** The signal is the listener's own, asked for only by those who need it. */
+class ApiContext implements CallContext {
+  readonly #incoming: Incoming;
+  readonly traceparent: string;
+  readonly tracestate: string;
+  readonly baggage: string;
+  constructor(incoming: Incoming, traceparent: string, tracestate: string, baggage: string) {
+    this.#incoming = incoming;
+    this.traceparent = traceparent;
+    this.tracestate = tracestate;
+    this.baggage = baggage;
+  }
+  get signal(): AbortSignal { return this.#incoming.signal; }
+}
+export const contextOf = (incoming: Incoming, traceparent: string, tracestate: string, baggage: string): CallContext => new ApiContext(incoming, traceparent, tracestate, baggage);
+
 export interface Trace {
   context: CallContext;
   /** Headers for the answer. */
@@ -56,10 +72,10 @@ export function traceOf(incoming: Incoming, mode: Exclude<TracingMode, 'off'>, s
   if (baggage !== '') {
     const problem = baggageProblem(baggage);
     // Refused before the call has a span: the answer names none.
-    if (problem !== undefined) return { context: { signal: incoming.signal, traceparent, tracestate, baggage: '' }, headers: [], refusal: `invalid baggage header: ${problem}` };
+    if (problem !== undefined) return { context: contextOf(incoming, traceparent, tracestate, ''), headers: [], refusal: `invalid baggage header: ${problem}` };
     out.push('Baggage', baggage);
   }
-  return { context: { signal: incoming.signal, traceparent, tracestate, baggage }, headers: out };
+  return { context: contextOf(incoming, traceparent, tracestate, baggage), headers: out };
 }
 
 export interface Cors {

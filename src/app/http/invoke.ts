@@ -5,7 +5,7 @@ import { responseHeaders } from '../../blocks/invoke/headers.ts';
 import type { InvokeBlock, InvokeResponse } from '../../blocks/invoke/invoke.ts';
 import { clean, decodeBytes, textOfBytes } from '../../blocks/invoke/method.ts';
 import { answer, header, type HttpCall } from './call.ts';
-import { queryUnescape, splitTarget, wellEscaped } from './path.ts';
+import { splitTarget, wellEscaped } from './path.ts';
 import { sniffContentType } from './sniff.ts';
 
 export type InvokeHandler = (call: HttpCall) => Promise<Response>;

@@ -23,7 +23,7 @@ export function createAppChannel(settings: Settings, host: Host, { isHealthy = (
   let closed = false;
 
   const post = ({ method, path, headers, body }: AppRequest, context: CallContext): Promise<HttpResponse> =>
-    host.http.send({ method, origin, path, headers: complete(headers, appToken, context), body, signal: context.signal, ...transport });
+    host.http.send({ method, origin, path, headers: complete(headers, appToken, context), body, gone: () => context.signal, ...transport });
 
   return {
     origin,

@@ -39,7 +39,7 @@ export function createEndpoints(http: HttpPort, sources: ValueSources): Endpoint
     const { origin, basePath } = split(base);
     const target = `${basePath}${path === '' ? '' : `/${path}`}`;
     return delivered(method, () => `${origin}${target}${query}`, mayUnpack, () =>
-      http.send({ method, origin, path: `${target === '' ? '/' : target}${query}`, headers: traced(headers, context), body, signal: context.signal, ...more }));
+      http.send({ method, origin, path: `${target === '' ? '/' : target}${query}`, headers: traced(headers, context), body, gone: () => context.signal, ...more }));
   };
 
   return {

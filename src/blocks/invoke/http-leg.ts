@@ -15,7 +15,7 @@ export function createHttpLeg(http: HttpPort): RemoteLeg {
     call: async (address, { method, path, headers, body }, context) => {
       let response: HttpResponse;
       try {
-        response = await http.send({ method, origin: `http://${address}`, path, headers: [...headers, legHeader, legVersion], body, signal: context.signal, maxHeaderBytes });
+        response = await http.send({ method, origin: `http://${address}`, path, headers: [...headers, legHeader, legVersion], body, gone: () => context.signal, maxHeaderBytes });
       } catch (error) {
         const failure = error instanceof HttpFailure ? error : new HttpFailure('other', String(error), error);
         if (failure.kind === 'other') known.delete(address);

@@ -30,6 +30,7 @@ export interface NodeHttpClient extends HttpPort {
 /** `maxHeaderBytes`: longest header block of an answer, default 16 KiB (daprd: --read-buffer-size, 4 KiB). */
 export function createNodeHttpClient(options: { maxHeaderBytes?: number } = {}): NodeHttpClient {
   const origins = new Map<string, Origin>();
+  const slow = createSlowWatch();
 
   const originOf = (request: HttpRequest): Origin => {
     const { origin, tls, insecure, h2c, maxHeaderBytes } = request;
@@ -52,7 +53,7 @@ export function createNodeHttpClient(options: { maxHeaderBytes?: number } = {}):
         return reject(new HttpFailure('other', cause instanceof Error ? cause.message : String(cause), cause));
       }
       const start = (line: Line) => {
-        const exchange = new Exchange(request, origin, line, resolve, reject);
+        const exchange = new Exchange(request, origin, line, slow, resolve, reject);
         // The typed handler wants every callback; undici itself calls only those that exist.
         line.client.dispatch({ method: request.method as 'GET', path: request.path, headers: request.headers, body: (request.body ?? null) as Uint8Array | null }, exchange);
       };
@@ -116,6 +117,36 @@ function createOrigin({ origin, tls, insecure, h2c }: HttpRequest, maxHeaderByte
   };
 }
 
+/** Stands for an exchange in the watch's list; emptied when it is over, so that the list keeps nothing alive. */
+interface Ticket {
+  exchange: Exchange | undefined;
+}
+interface SlowWatch {
+  add(exchange: Exchange): Ticket;
+}
+/** Tells exchanges that are still under way after one to two ticks. */
+function createSlowWatch(tickMs = 50): SlowWatch {
+  let young: Ticket[] = [];
+  let old: Ticket[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const tick = () => {
+    for (const { exchange } of old) exchange?.isSlow();
+    old = young;
+    young = [];
+    if (old.length > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+  return {
+    add: (exchange) => {
+      const ticket = { exchange };
+      young.push(ticket);
+      timer ??= setInterval(tick, tickMs).unref();
+      return ticket;
+    },
+  };
+}
+
 /** One request and its answer, in the words of undici's dispatch handler. */
 class Exchange {
   readonly #request: HttpRequest;
@@ -124,6 +155,8 @@ class Exchange {
   readonly #resolve: (response: HttpResponse) => void;
   readonly #reject: (failure: HttpFailure) => void;
   #controller: Controller | undefined;
+  readonly #ticket: Ticket | undefined;
+  #watched: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
   #status = 0;
   #headers: RawHeaders = [];
@@ -134,17 +167,28 @@ class Exchange {
   #stream: ReadableStreamDefaultController<Uint8Array> | undefined;
   #failure: HttpFailure | undefined;
 
-  constructor(request: HttpRequest, origin: Origin, line: Line, resolve: (response: HttpResponse) => void, reject: (failure: HttpFailure) => void) {
+  constructor(request: HttpRequest, origin: Origin, line: Line, slow: SlowWatch, resolve: (response: HttpResponse) => void, reject: (failure: HttpFailure) => void) {
     this.#request = request;
     this.#origin = origin;
     this.#line = line;
     this.#resolve = resolve;
     this.#reject = reject;
-    const { signal } = request;
-    if (signal) {
-      this.#onAbort = () => this.#abort();
-      signal.addEventListener('abort', this.#onAbort, { once: true });
-    }
+    if (request.signal) this.#watch(request.signal);
+    else if (request.gone) this.#ticket = slow.add(this);
+  }
+
+  /** No answer yet: from now on it matters whether the caller is still there. */
+  isSlow() {
+    const signal = this.#request.gone?.();
+    if (signal === undefined || this.#ended) return;
+    if (signal.aborted) this.#abort();
+    else this.#watch(signal);
+  }
+
+  #watch(signal: AbortSignal) {
+    this.#watched = signal;
+    this.#onAbort = () => this.#abort();
+    signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   #abort() {
@@ -208,7 +252,8 @@ class Exchange {
 
   #finish() {
     this.#ended = true;
-    if (this.#onAbort) this.#request.signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#onAbort) this.#watched?.removeEventListener('abort', this.#onAbort);
+    if (this.#ticket) this.#ticket.exchange = undefined;
   }
 
   #answer(body: HttpResponse['body']) {
