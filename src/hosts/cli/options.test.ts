@@ -52,7 +52,8 @@ test('components-path counts only without resources-path', () => {
 
 test('the app', () => {
   expect(launch(['--app-port=3000', '--app-protocol=GRPCS', '--app-max-concurrency=3']).settings.app).toMatchObject({ port: 3000, protocol: 'grpcs', maxConcurrency: 3 });
-  expect(launch(['--app-ssl']).settings.app.protocol).toBe('https');
+  expect(launch(['--app-ssl'])).toMatchObject({ settings: { app: { protocol: 'https' } }, warnings: ["The 'app-ssl' flag is deprecated; use 'app-protocol=https' instead"] });
+  expect(launch(['--app-protocol=grpcs', '--app-ssl']).warnings).toEqual([]);
   expect(launch(['--app-ssl', '--app-protocol=h2c']).settings.app.protocol).toBe('h2c');
   expect(launch(['--disable-init-endpoints= Config ,']).settings.app.initEndpoints).toEqual({ config: false, subscribe: true });
   expect(launch(['--enable-app-health-check', '--app-health-probe-interval=-1', '--app-health-probe-timeout=0', '--app-health-threshold=2147483647']).settings.app.health).toEqual({ path: '/healthz', intervalMs: 5000, timeoutMs: 500, threshold: 3 });

@@ -36,6 +36,8 @@ export interface Launch {
   blockShutdownMs: number | undefined;
   placementAddress: string;
   schedulerAddresses: string[];
+  /** Sentences for the log at start. */
+  warnings: string[];
 }
 
 export interface Logging {
@@ -157,6 +159,7 @@ export function readLaunch(flags: Flags, env: Environment): Launch | { refusal: 
       blockShutdownMs: changed.has('dapr-block-shutdown-duration') ? values['dapr-block-shutdown-duration'] : undefined,
       placementAddress,
       schedulerAddresses: schedulerAddresses.filter((address) => address !== ''),
+      warnings: protocol.endsWith('s') && protocol !== values['app-protocol'].toLowerCase() ? [`The 'app-ssl' flag is deprecated; use 'app-protocol=${protocol}' instead`] : [],
     };
   });
 }

@@ -45,6 +45,7 @@ export const withoutBlocking = 'without blocking';
 export async function runSidecar(launch: Launch, context: SidecarContext): Promise<void> {
   const { log, platform, stop } = context;
   const startedAt = performance.now();
+  for (const warning of launch.warnings) log.warn(warning);
   const internalPort = launch.internalPort ?? (await stablePort(launch.settings.appId));
   const settings = { ...launch.settings, internalPort };
   const address = (await hostAddress(process.env)) ?? '';
