@@ -1,7 +1,7 @@
 // The sidecar-to-sidecar listener: takes calls of Outrigger's private HTTP leg for the own app, and nothing else.
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
-import { legRequestHeaders, responseHeaders } from '../../blocks/invoke/headers.ts';
-import { failureHeader, legHeader, legVersion } from '../../blocks/invoke/leg-headers.ts';
+import { legRequestHeaders, responseHeaders, senderHeaders } from '../../blocks/invoke/headers.ts';
+import { type Envelope, failureHeader, legHeader, legVersion, readEnvelope } from '../../blocks/invoke/leg-headers.ts';
 import { receiveCall } from '../../blocks/invoke/receive.ts';
 import { RemoteFailure } from '../../blocks/invoke/remote-leg.ts';
 import { textOf } from '../../core/errors.ts';
@@ -21,17 +21,30 @@ export interface InternalOptions {
 }
 
 export function createInternalHandler({ channel, maxBodyBytes, tracing, samplingRate }: InternalOptions): HandleCall {
+  /** Few senders call often: what their marker says is read once. */
+  const envelopes = new Map<string, Envelope & { headers: RawHeaders }>();
+  const envelopeOf = (marker: string) => {
+    let found = envelopes.get(marker);
+    if (found !== undefined) return found;
+    const read = readEnvelope(marker);
+    if (read === undefined) return undefined;
+    found = { ...read, headers: senderHeaders(read.sender, read.calleeId) };
+    if (envelopes.size < 1024) envelopes.set(marker, found);
+    return found;
+  };
   return async (incoming) => {
     const { headers } = incoming;
-    const version = headerOf(headers, legHeader);
+    const marker = headerOf(headers, legHeader);
+    const envelope = marker === undefined ? undefined : envelopeOf(marker);
     // Anybody who finds this port could otherwise reach the app past every check of the API.
-    if (version === undefined) return incoming.respond(421, ['Content-Type', 'text/plain; charset=utf-8'], 'This port is for Outrigger sidecars only.\n');
-    if (version !== legVersion) return failed(incoming, new RemoteFailure('Unimplemented', `this sidecar speaks version ${legVersion} of the protocol between sidecars, not ${version}`));
+    if (envelope === undefined) return incoming.respond(421, ['Content-Type', 'text/plain; charset=utf-8'], 'This port is for Outrigger sidecars only.\n');
+    if (envelope.version !== legVersion) return failed(incoming, new RemoteFailure('Unimplemented', `this sidecar speaks version ${legVersion} of the protocol between sidecars, not ${envelope.version}`));
     const { path, query } = splitTarget(incoming.target);
     const { length } = incoming;
     let response: HttpResponse;
     try {
       const list = legRequestHeaders(headers);
+      list.push(...envelope.headers);
       if (tracing === 'spans') startSpan(list, samplingRate);
       let body: Uint8Array | ReadableStream<Uint8Array> | null = null;
       if (incoming.hasBody) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { legRequestHeaders, requestHeaders, responseHeaders } from './headers.ts';
+import { legRequestHeaders, requestHeaders, responseHeaders, senderHeaders } from './headers.ts';
 
 const added = ['User-Agent', 'Go-http-client/1.1', 'Accept-Encoding', 'gzip'];
 const forward = (headers: string[], method = 'GET', keepToken = true) => requestHeaders(headers, method, keepToken, 'none').list;
@@ -44,8 +44,10 @@ describe('responseHeaders', () => {
 });
 
 describe('legRequestHeaders', () => {
-  it('ends the leg’s own headers and passes identities on', () => {
-    expect(legRequestHeaders(['host', 'h', 'connection', 'keep-alive', 'X-A', '1', 'Dapr-Caller-App-Id', 'alpha', 'outrigger-leg', '1', 'content-length', '4']))
-      .toEqual(['X-A', '1', 'Dapr-Caller-App-Id', 'alpha']);
+  it('ends what belongs to the leg; the sender speaks only through its marker', () => {
+    expect(legRequestHeaders(['host', 'h', 'connection', 'keep-alive', 'X-A', '1', 'Dapr-Caller-App-Id', 'liar', 'outrigger-leg', '1', 'content-length', '4'])).toEqual(['X-A', '1']);
+  });
+  it('tells the app who sent the call', () => {
+    expect(senderHeaders({ appId: 'a', namespace: 'n', address: 'fd00::2', hostname: 'box' }, 'b')).toEqual(['X-Forwarded-For', 'fd00::2', 'X-Forwarded-Host', 'box', 'Forwarded', 'for="[fd00::2]";by="[fd00::2]";host=box', 'Dapr-Caller-App-Id', 'a', 'Dapr-Caller-Namespace', 'n', 'Dapr-Callee-App-Id', 'b']);
   });
 });

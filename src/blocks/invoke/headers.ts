@@ -2,6 +2,7 @@
 import { headerOf, type RawHeaders } from '../../core/host.ts';
 import { isTraceparent } from '../../core/traceparent.ts';
 import { failureHeader, legHeader } from './leg-headers.ts';
+import type { Sender } from './remote-leg.ts';
 
 /** What is done with a header, by its name. */
 type Way = 'pass' | 'filled' | 'drop' | 'connection' | 'first' | 'token' | 'length' | 'type' | 'agent' | 'encoding' | 'plainOnly';
@@ -14,7 +15,7 @@ interface Rule {
 
 /** Source: dapr/pkg/messaging/v1/util.go. */
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'te', 'trailer', 'proxy-authorization', 'proxy-authenticate'];
-export const identity = ['dapr-caller-app-id', 'dapr-caller-namespace', 'dapr-callee-app-id'] as const;
+const identity = ['dapr-caller-app-id', 'dapr-caller-namespace', 'dapr-callee-app-id'] as const;
 
 const special = new Map<string, Omit<Rule, 'name'>>([
   ...hopByHop.map((name) => [name, { request: 'drop', response: 'drop' }] as const),
@@ -152,14 +153,31 @@ export function responseHeaders(headers: RawHeaders): ReturnedHeaders {
   return { list, contentType };
 }
 
-/** Of a call that came over the leg: what goes on to the app. The other sidecar has applied the rules above; only the leg's own headers end here. */
+/** What the app is told about the sidecar its call came from. Source: dapr/pkg/messaging/direct_messaging.go. */
+export function senderHeaders({ appId, namespace, address, hostname }: Sender, calleeId: string): RawHeaders {
+  const list: RawHeaders = [];
+  const parts: string[] = [];
+  if (address !== '') {
+    list.push('X-Forwarded-For', address);
+    // IPv6 stands in brackets and quotes (RFC 7239).
+    const node = address.includes(':') ? `"[${address}]"` : address;
+    parts.push(`for=${node}`, `by=${node}`);
+  }
+  if (hostname !== '') {
+    list.push('X-Forwarded-Host', hostname);
+    parts.push(`host=${hostname}`);
+  }
+  list.push('Forwarded', parts.join(';'), 'Dapr-Caller-App-Id', appId, 'Dapr-Caller-Namespace', namespace, 'Dapr-Callee-App-Id', calleeId);
+  return list;
+}
+
+/** Of a call that came over the leg: what goes on to the app. The other sidecar has applied the rules above; the leg's own headers and those of the connection end here. */
 export function legRequestHeaders(headers: RawHeaders): RawHeaders {
   const list: RawHeaders = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const { request } = ruleOf(name);
-    if (request === 'length' || request === 'connection' || (request === 'drop' && !identity.includes(name.toLowerCase() as (typeof identity)[number]))) continue;
-    list.push(name, headers[i + 1] as string);
+    if (request !== 'drop' && request !== 'length' && request !== 'connection') list.push(name, headers[i + 1] as string);
   }
   return list;
 }

@@ -1,7 +1,7 @@
 // The private leg between two Outriggers: the app's request and answer as plain HTTP/1.1, marked on both sides so that nothing else is taken for it.
 import type { GrpcCode } from '../../core/errors.ts';
 import { HttpFailure, headerOf, type HttpPort, type HttpResponse } from '../../core/host.ts';
-import { failureHeader, legHeader, legVersion } from './leg-headers.ts';
+import { failureHeader, legHeader, legVersion, writeEnvelope } from './leg-headers.ts';
 import { RemoteFailure, type RemoteLeg } from './remote-leg.ts';
 
 
@@ -11,11 +11,18 @@ const maxHeaderBytes = 1024 * 1024;
 export function createHttpLeg(http: HttpPort): RemoteLeg {
   /** Addresses that have answered in this protocol. */
   const known = new Set<string>();
+  /** By called app; the sender is always this sidecar. */
+  const envelopes = new Map<string, string>();
   return {
-    call: async (address, { method, path, headers, body }, context) => {
+    call: async (address, { sender, calleeId, method, path, headers, body }, context) => {
+      let envelope = envelopes.get(calleeId);
+      if (envelope === undefined) {
+        envelope = writeEnvelope(sender, calleeId);
+        if (envelopes.size < 1024) envelopes.set(calleeId, envelope);
+      }
       let response: HttpResponse;
       try {
-        response = await http.send({ method, origin: `http://${address}`, path, headers: [...headers, legHeader, legVersion], body, gone: () => context.signal, maxHeaderBytes });
+        response = await http.send({ method, origin: `http://${address}`, path, headers: [...headers, legHeader, envelope], body, gone: () => context.signal, maxHeaderBytes });
       } catch (error) {
         const failure = error instanceof HttpFailure ? error : new HttpFailure('other', String(error), error);
         if (failure.kind === 'other') known.delete(address);

@@ -8,7 +8,7 @@ import { delivered, unpacked } from './deliver.ts';
 import type { Endpoints } from './endpoints.ts';
 import { type ForwardedHeaders, requestHeaders } from './headers.ts';
 import { encodeMethod, MethodRefused, normalizeMethod } from './method.ts';
-import { isTransient, RemoteFailure, type RemoteLeg } from './remote-leg.ts';
+import { isTransient, RemoteFailure, type RemoteLeg, type Sender } from './remote-leg.ts';
 import { targetOf } from './target.ts';
 
 export interface InvokeRequest {
@@ -59,7 +59,7 @@ const retries = { most: 3, waitMs: 1000 };
 
 export function createInvokeBlock({ appId: ownId, namespace, channel, addresses, endpoints, leg, hostAddress, hostname, passApiToken, ownSpans }: InvokeOptions): InvokeBlock {
   const ownNamespace = namespace === '' ? 'default' : namespace;
-  const forwarding = forwardingHeaders(hostAddress, hostname);
+  const sender: Sender = { appId: ownId, namespace: ownNamespace, address: hostAddress, hostname };
 
   const call = async ({ id, method, verb, query, headers, body, length }: InvokeRequest, context: CallContext): Promise<InvokeResponse> => {
     const cleaned = methodOf(method);
@@ -86,7 +86,7 @@ export function createInvokeBlock({ appId: ownId, namespace, channel, addresses,
       const response = await delivered(verbOfApp, () => app.origin + path, forwarded.mayUnpack, () => app.send({ method: verbOfApp, path, headers: forwarded.list, body }, context));
       return { status: response.status, headers: response.headers, body: response.body, remote: false };
     }
-    return remote(target.appId, target.namespace, { method: verbOfApp, path: `/${encodeMethod(cleaned, '')}${question}`, headers: identified(forwarded, target.appId, context), body }, body instanceof ReadableStream && length === undefined, forwarded.mayUnpack, context);
+    return remote(target.appId, target.namespace, { sender, calleeId: target.appId, method: verbOfApp, path: `/${encodeMethod(cleaned, '')}${question}`, headers: traced(forwarded, context), body }, body instanceof ReadableStream && length === undefined, forwarded.mayUnpack, context);
   };
 
   const remote = async (appId: string, appNamespace: string, request: Parameters<RemoteLeg['call']>[1], streaming: boolean, mayUnpack: boolean, context: CallContext): Promise<InvokeResponse> => {
@@ -105,23 +105,6 @@ export function createInvokeBlock({ appId: ownId, namespace, channel, addresses,
         await pause(retries.waitMs, context.signal);
       }
     }
-  };
-
-  /** What the app of another sidecar is told about the way its call came. Source: dapr/pkg/messaging/direct_messaging.go. */
-  const identified = ({ list }: ForwardedHeaders, calleeId: string, { traceparent, tracestate, baggage }: CallContext): RawHeaders => {
-    let traced = false;
-    let burdened = false;
-    for (let i = 0; i < list.length; i += 2) {
-      if (list[i] === 'Traceparent') traced = true;
-      else if (list[i] === 'Baggage') burdened = true;
-    }
-    if (!traced && traceparent !== '') {
-      list.push('Traceparent', traceparent);
-      if (tracestate !== '') list.push('Tracestate', tracestate);
-    }
-    if (!burdened && baggage !== '') list.push('Baggage', baggage);
-    list.push(...forwarding, 'Dapr-Caller-App-Id', ownId, 'Dapr-Caller-Namespace', ownNamespace, 'Dapr-Callee-App-Id', calleeId);
-    return list;
   };
 
   return {
@@ -152,20 +135,19 @@ function verbOf(verb: string): string {
   return verbs.has(upper) ? upper : 'POST';
 }
 
-function forwardingHeaders(address: string, hostname: string): RawHeaders {
-  const list: RawHeaders = [];
-  const parts: string[] = [];
-  if (address !== '') {
-    list.push('X-Forwarded-For', address);
-    // IPv6 stands in brackets and quotes (RFC 7239).
-    const node = address.includes(':') ? `"[${address}]"` : address;
-    parts.push(`for=${node}`, `by=${node}`);
+/** The trace goes with the call where the caller's own headers do not carry it. */
+function traced({ list }: ForwardedHeaders, { traceparent, tracestate, baggage }: CallContext): RawHeaders {
+  let isTraced = false;
+  let isBurdened = false;
+  for (let i = 0; i < list.length; i += 2) {
+    if (list[i] === 'Traceparent') isTraced = true;
+    else if (list[i] === 'Baggage') isBurdened = true;
   }
-  if (hostname !== '') {
-    list.push('X-Forwarded-Host', hostname);
-    parts.push(`host=${hostname}`);
+  if (!isTraced && traceparent !== '') {
+    list.push('Traceparent', traceparent);
+    if (tracestate !== '') list.push('Tracestate', tracestate);
   }
-  list.push('Forwarded', parts.join(';'));
+  if (!isBurdened && baggage !== '') list.push('Baggage', baggage);
   return list;
 }
 

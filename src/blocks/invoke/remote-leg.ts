@@ -3,12 +3,24 @@ import type { CallContext } from '../../core/context.ts';
 import type { GrpcCode } from '../../core/errors.ts';
 import type { HttpResponse, RawHeaders } from '../../core/host.ts';
 
+/** The sidecar a call comes from: what access rules look at, and what the app is told. */
+export interface Sender {
+  appId: string;
+  namespace: string;
+  /** Address and name of its machine, '' where unknown. */
+  address: string;
+  hostname: string;
+}
+
 export interface RemoteRequest {
+  sender: Sender;
+  /** App id that is called. */
+  calleeId: string;
   /** Verb the app is to see. */
   method: string;
   /** Path with leading `/` and query, encoded as the app is to see it. */
   path: string;
-  /** Ready for the app: identities and forwarding headers are in, hop-by-hop ones out. */
+  /** The caller's as the app is to get them, without those that speak of the sender: the callee's sidecar adds them (headers.ts senderHeaders). */
   headers: RawHeaders;
   body: Uint8Array | ReadableStream<Uint8Array> | null;
 }
