@@ -19,6 +19,22 @@ export function compactJson(value: unknown): string {
   return text.includes('\\ud') ? JSON.stringify(value, (_, v: unknown) => (typeof v === 'string' ? v.toWellFormed() : v)) : text;
 }
 
+/** JSON text without the white space between its parts, otherwise as it was (Go's json.Compact). */
+export function compactText(json: string): string {
+  if (!/[ \t\r\n]/.test(json)) return json;
+  let out = '';
+  for (let at = 0; at < json.length; ) {
+    const start = json.indexOf('"', at);
+    out += (start < 0 ? json.slice(at) : json.slice(at, start)).replace(/[ \t\r\n]+/g, '');
+    if (start < 0) break;
+    let end = start + 1;
+    while (end < json.length && json[end] !== '"') end += json[end] === '\\' ? 2 : 1;
+    at = end + 1;
+    out += json.slice(start, at);
+  }
+  return out;
+}
+
 /** A copy whose object keys are sorted bytewise at every level, as Go prints maps. */
 export function sortKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortKeys);

@@ -31,3 +31,6 @@ export function goQuoteBytes(bytes: string): string {
   }
   return `${out}"`;
 }
+
+/** Any text in double quotes, as strconv.Quote prints it. */
+export const goQuote = (text: string): string => goQuoteBytes(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(''));

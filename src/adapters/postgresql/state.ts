@@ -48,8 +48,10 @@ export function checkTableName(name: string): string {
 /** `cleanupInterval` in milliseconds as daprd reads it: nothing and '' mean an hour, 0 and less never. */
 export const cleanupIntervalOf = (milliseconds: number, given: string | undefined): number => (given === '' ? 3600_000 : milliseconds);
 
-/** Opens the database, creates or updates the tables and starts the cleanup. */
-export async function openPostgresState(store: PostgresStateTable, settings: PostgresConnectionSettings, cleanupInterval: number, { host, log, signal }: { host: Host; log: Logger; signal: AbortSignal }): Promise<Required<Pick<StateStore, 'transact' | 'keysLike'>> & StateStore> {
+export type PostgresState = StateStore & Required<Pick<StateStore, 'transact' | 'keysLike'>>;
+
+/** Opens the database, creates or updates the tables and starts the cleanup. `more` adds what one version alone can do. */
+export async function openPostgresState<More extends object>(store: PostgresStateTable, settings: PostgresConnectionSettings, cleanupInterval: number, { host, log, signal }: { host: Host; log: Logger; signal: AbortSignal }, more: (pool: PostgresPool) => More): Promise<PostgresState & More> {
   const connection = await postgresConnection(settings, host, log).catch((error: Error) => {
     throw new Error(`${store.metadataFault ?? ''}${error.message}`, { cause: error });
   });
@@ -65,6 +67,7 @@ export async function openPostgresState(store: PostgresStateTable, settings: Pos
   const cleanup = scheduleCleanup({ intervalMs: host.background ? cleanupInterval : 0, log, ...cleanupOf(pool, store) });
   return {
     ...operations(pool, store),
+    ...more(pool),
     close: async () => {
       cleanup.stop();
       await pool.close();

@@ -4,8 +4,10 @@ import { fromBase64, toBase64 } from '../../core/base64.ts';
 import { utf8 } from '../../core/go-json.ts';
 import { field, property, schema } from '../../core/metadata.ts';
 import { defineStateStore } from '../../blocks/state/port.ts';
+import type { StateQuery } from '../../blocks/state/query.ts';
 import { postgresConnectionAliases, postgresConnectionFields } from '../postgresql/connection.ts';
 import { addRowId, columnsOf, type MigrationStep } from '../postgresql/migrations.ts';
+import { runQuery } from '../postgresql/query.ts';
 import { checkTableName, cleanupIntervalOf, openPostgresState, type PostgresStateTable } from '../postgresql/state.ts';
 
 export default defineStateStore({
@@ -15,8 +17,7 @@ export default defineStateStore({
   defaultVersion: 'v1',
   status: 'stable',
   runtimes: ['node', 'bun', 'deno'],
-  // daprd lists QUERY_API as well; it comes here with the query API.
-  features: ['ETAG', 'TRANSACTIONAL', 'TTL', 'KEYS_LIKE'],
+  features: ['ETAG', 'TRANSACTIONAL', 'TTL', 'KEYS_LIKE', 'QUERY_API'],
   summary: 'State in a PostgreSQL table, values as jsonb.',
   metadata: schema(
     {
@@ -29,7 +30,9 @@ export default defineStateStore({
   ),
   open: async (metadata, context) => {
     const interval = cleanupIntervalOf(metadata.cleanupInterval, property(context.properties, 'cleanupInterval') ?? property(context.properties, 'cleanupIntervalInSeconds'));
-    return openPostgresState(stateTable(checkTableName(metadata.tableName), checkTableName(metadata.metadataTableName)), metadata, interval, context);
+    const store = stateTable(checkTableName(metadata.tableName), checkTableName(metadata.metadataTableName));
+    const queried = { table: store.table, column: 'value', selected: `${store.columns.value}, ${store.columns.etag} AS etag`, live: '(expiredate IS NULL OR expiredate >= now())', decode: store.decode };
+    return openPostgresState(store, metadata, interval, context, (pool) => ({ query: (query: StateQuery) => runQuery(pool, queried, query) }));
   },
 });
 

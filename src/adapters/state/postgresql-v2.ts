@@ -26,7 +26,7 @@ export default defineStateStore({
   ),
   open: async (metadata, context) => {
     const interval = cleanupIntervalOf(metadata.cleanupInterval, property(context.properties, 'cleanupInterval') ?? property(context.properties, 'cleanupIntervalInSeconds'));
-    return openPostgresState(stateTable(metadata.tablePrefix, checkTableName(metadata.metadataTableName)), metadata, interval, context);
+    return openPostgresState(stateTable(metadata.tablePrefix, checkTableName(metadata.metadataTableName)), metadata, interval, context, () => ({}));
   },
 });
 

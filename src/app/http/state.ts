@@ -1,9 +1,10 @@
 // HTTP routes of the state building block.
 import { BodyBroken, BodyTooLarge } from '../../core/host.ts';
 import { type ErrorName, fail } from '../../core/errors.ts';
-import { any, compactJson, GoJsonError, goStringify, int, list, optionalString, type Reader, string, stringMap, struct } from '../../core/go-json.ts';
+import { any, compactJson, compactText, goEscape, GoJsonError, goStringify, int, list, optionalString, type Reader, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
+import type { QueryResult } from '../../blocks/state/port.ts';
 import { type BulkItem, jsonOf, type SaveItem, type StateBlock } from '../../blocks/state/state.ts';
-import { answer, callOf, empty, firstJson, type Handler, header, type HttpCall, json, type Route, segment } from './call.ts';
+import { answer, callOf, empty, firstJson, type Handler, header, type HttpCall, json, type Route, segment, universalBody } from './call.ts';
 import { queryMetadata, queryValue } from './path.ts';
 
 const setOptions = struct('state.SetStateOption', { concurrency: string, consistency: string });
@@ -80,7 +81,7 @@ export function stateRoutes(state: StateBlock): Route[] {
     const store = state.store(segment(call, 2));
     const body = await read(call, bulkGetBody, 'malformedBody');
     const items = body.keys.length === 0 ? [] : await store.bulkGet(body.keys, { parallelism: body.parallelism, metadata: { ...body.metadata, ...queryMetadata(call.query) } }, call.context);
-    return json(call, 200, `[${items.map(bulkItem).join(',')}]\n`);
+    return json(call, 200, `[${items.map((item) => bulkItem(item, store.encrypted)).join(',')}]\n`);
   };
 
   const transact: Handler = async (c) => {
@@ -103,6 +104,15 @@ export function stateRoutes(state: StateBlock): Route[] {
     return empty(call);
   };
 
+  // The body is read before the store is looked for, as everywhere in upstream's universal handlers.
+  const query: Handler = async (c) => {
+    const call = callOf(c);
+    const text = textOfBytes(await universalBody(call));
+    const { results, token } = await state.store(segment(call, 2)).query(text, queryMetadata(call.query), call.context);
+    if (results.length === 0) return empty(call);
+    return json(call, 200, `{"results":[${results.map(queryItem).join(',')}]${token ? `,"token":${goStringify(token)}` : ''}}\n`);
+  };
+
   const write = ['POST', 'PUT'];
   const group = 'state/v1';
   return [
@@ -111,17 +121,30 @@ export function stateRoutes(state: StateBlock): Route[] {
     { methods: ['DELETE'], path: 'v1.0/state/:storeName/:key', name: 'DeleteState', group, handler: remove },
     { methods: write, path: 'v1.0/state/:storeName/bulk', name: 'GetBulkState', group, handler: bulkGet },
     { methods: write, path: 'v1.0/state/:storeName/transaction', name: 'ExecuteStateTransaction', group, handler: transact },
+    { methods: write, path: 'v1.0-alpha1/state/:storeName/query', name: 'QueryStateAlpha1', group: 'state/v1alpha1', handler: query },
   ];
 }
 
-/** `data` stands in the answer as the JSON it is; bytes that are no JSON become the item's error instead of spoiling the whole answer. */
-function bulkItem({ key, data, etag, metadata, error }: BulkItem): string {
-  const value = data === null || data.length === 0 ? undefined : jsonOf(data);
+/**
+ * `data` stands in the answer as the JSON it is; bytes that are no JSON become the item's error instead of spoiling the whole answer.
+ * In an encrypted store such bytes are a text that has lost its quotes, and get them back.
+ */
+function bulkItem({ key, data, etag, metadata, error }: BulkItem, encrypted: boolean): string {
+  const value = data === null || data.length === 0 ? undefined : jsonOf(data, encrypted);
   const problem = error ?? (value && 'error' in value ? value.error : undefined);
   let text = `{"key":${goStringify(key)}`;
   if (value && 'json' in value && error === undefined) text += `,"data":${value.json}`;
   if (etag) text += `,"etag":${goStringify(etag)}`;
   if (metadata && Object.keys(metadata).length > 0) text += `,"metadata":${goStringify(metadata)}`;
   if (problem !== undefined) text += `,"error":${goStringify(problem)}`;
+  return `${text}}`;
+}
+
+/** As a bulk item, but `data` is always there. */
+function queryItem({ key, data, etag, error }: QueryResult): string {
+  const value = error === undefined ? jsonOf(data) : { error };
+  let text = `{"key":${goStringify(key)},"data":${'json' in value ? goEscape(compactText(value.json)) : 'null'}`;
+  if (etag) text += `,"etag":${goStringify(etag)}`;
+  if ('error' in value) text += `,"error":${goStringify(value.error)}`;
   return `${text}}`;
 }

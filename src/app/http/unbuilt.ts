@@ -30,8 +30,6 @@ export function unbuiltRoutes(): Route[] {
     ...['getkey', 'encrypt', 'decrypt', 'wrapkey', 'unwrapkey', 'sign', 'verify'].map((op) => row(['POST'], `v1.0-alpha1/subtlecrypto/:name/${op}`, `Subtle${op}`, 'subtlecrypto/v1alpha1', 'unimplemented')),
     row(['PUT'], 'v1.0-alpha1/crypto/:name/encrypt', 'Encrypt', 'crypto/v1alpha1', 'cryptoProvidersNotConfigured'),
     row(['PUT'], 'v1.0-alpha1/crypto/:name/decrypt', 'Decrypt', 'crypto/v1alpha1', 'cryptoProvidersNotConfigured'),
-    row(['POST'], 'v1.0-alpha1/lock/:storeName', 'TryLock', 'lock/v1alpha1', 'lockStoreNotConfigured'),
-    row(['POST'], 'v1.0-alpha1/unlock/:storeName', 'Unlock', 'unlock/v1alpha1', 'lockStoreNotConfigured'),
     row(['POST'], 'v1.0-alpha1/conversation/:name/converse', 'Converse', 'conversation/v1alpha1', 'conversationNotFound'),
     row(['POST'], 'v1.0-alpha2/conversation/:name/converse', 'Converse', 'conversation/v1alpha2', 'conversationNotFound'),
     ...(['v1.0', 'v1.0-alpha1'] as const).flatMap((v) => ['POST', 'GET', 'DELETE'].map((method) => row([method], `${v}/jobs/:name`, 'Job', v === 'v1.0' ? 'jobs/v1' : 'jobs/v1alpha1', 'unimplemented'))),
@@ -45,6 +43,5 @@ export function unbuiltRoutes(): Route[] {
         ...['pause', 'resume', 'terminate', 'purge'].map((verb) => row(['POST'], `${base}/:instanceID/${verb}`, `${verb[0]!.toUpperCase()}${verb.slice(1)}Workflow`, group, 'unimplemented')),
       ];
     }),
-    row(write, 'v1.0-alpha1/state/:storeName/query', 'QueryStateAlpha1', 'state/v1alpha1', 'unimplemented'),
   ];
 }

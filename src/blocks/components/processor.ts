@@ -3,9 +3,12 @@ import { textOf } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { type Properties, property } from '../../core/metadata.ts';
+import { lockPrefixOf } from '../lock/keys.ts';
 import type { ComponentResource } from '../resources/kinds.ts';
 import { componentLabel } from '../resources/loader.ts';
-import { expandTemplates, redact, resolveItems } from '../resources/values.ts';
+import { expandTemplates, redact, type ResolvedItem, type ResolvedItems, resolveItems } from '../resources/values.ts';
+import type { StateEncryption } from '../state/encryption.ts';
+import { stateEncryptionOf } from '../state/encryption-keys.ts';
 import { prefixOf } from '../state/keys.ts';
 import type { AnyDefinition, Block, Closable, Manifest, ManifestRow } from './definition.ts';
 import { categoryOf, isDaprType } from './known-types.ts';
@@ -52,7 +55,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
     try {
       const category = categoryOf(resource.type);
       if (category === undefined) throw new Error(`incorrect type ${resource.type}`);
-      await start(resource, category, () => expandTemplates(resolved.items, { env: host.env, appId }), resolved.hidden);
+      await start(resource, category, resolved);
     } catch (error) {
       const text = `process component ${resource.name} error: ${redact(textOf(error), resolved.hidden)}`;
       if (resource.ignoreErrors) return log.error(`Ignoring error processing component: ${text}`);
@@ -67,22 +70,24 @@ export function createProcessor(options: ProcessorOptions): Processor {
   };
 
   /** From resolved metadata to an open port in the store. Throws with upstream's double wrapping. */
-  const start = async (resource: ComponentResource, category: Block, expand: () => Properties, hidden: readonly string[]): Promise<void> => {
+  const start = async (resource: ComponentResource, category: Block, { items, hidden }: ResolvedItems): Promise<void> => {
     const label = componentLabel(resource);
-    let opened: { definition: AnyDefinition; properties: Properties; port: Closable };
+    let opened: { definition: AnyDefinition; properties: Properties; port: Closable; encryption: StateEncryption | undefined };
     try {
       if (resource.initTimeoutMs <= 0) throw new Error(`init timeout for component ${label}`);
       const definition = await definitionOf(resource, category);
-      const properties = initialised(label, () => propertiesFor(category, expand()));
+      const encryption = category === 'state' ? await encryptionOf(resource, items) : undefined;
+      const properties = initialised(label, () => propertiesFor(category, expandTemplates(items, { env: host.env, appId })));
       if (category === 'state') initialised(label, () => checkStateStore(resource, properties));
+      if (category === 'lock') initialised(label, () => checkLockStore(resource, properties));
       const port = await openInTime(resource, definition, properties);
-      opened = { definition, properties, port };
+      opened = { definition, properties, port, encryption };
     } catch (error) {
       log.error(`Failed to init component ${label}: ${redact(textOf(error), hidden)}`);
       throw failure('INIT_COMPONENT_FAILURE', label, error);
     }
-    const { definition, properties, port } = opened;
-    components.add({ name: resource.name, type: resource.type, version: resource.version, block: definition.block, features: port.features ?? definition.features, properties, port, resource });
+    const { definition, properties, port, encryption } = opened;
+    components.add({ name: resource.name, type: resource.type, version: resource.version, block: definition.block, features: port.features ?? definition.features, properties, port, resource, ...(encryption ? { encryption } : {}) });
   };
 
   const definitionOf = async (resource: ComponentResource, category: Block): Promise<AnyDefinition> => {
@@ -98,6 +103,14 @@ export function createProcessor(options: ProcessorOptions): Processor {
 
   const propertiesFor = (category: Block, properties: Properties): Properties => (category === 'pubsub' ? { ...properties, consumerID: properties.consumerID?.trim() || appId } : properties);
 
+  const encryptionOf = async (resource: ComponentResource, items: readonly ResolvedItem[]): Promise<StateEncryption | undefined> => {
+    try {
+      return await stateEncryptionOf(resource, items, components.secretstores.get(resource.secretStore)?.port, options.log.scope('dapr.runtime.processor.state'));
+    } catch (error) {
+      throw failure('CREATE_COMPONENT_FAILURE', componentLabel(resource), error);
+    }
+  };
+
   const checkStateStore = (resource: ComponentResource, properties: Properties): void => {
     for (const [name, what] of notBuilt) {
       if (property(properties, name) !== undefined) throw new Error(`metadata property ${name} asks for ${what}, which this release of Outrigger does not have; without it the store would ${consequence[what]}`);
@@ -106,6 +119,14 @@ export function createProcessor(options: ProcessorOptions): Processor {
       prefixOf(properties, { store: resource.name, appId, namespace });
     } catch (error) {
       throw new Error(`failed to save lock keyprefix: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+
+  const checkLockStore = (resource: ComponentResource, properties: Properties): void => {
+    try {
+      lockPrefixOf(properties, { store: resource.name, appId });
+    } catch (error) {
+      throw new Error(`failed to save lock keyprefix: ${textOf(error)}`);
     }
   };
 
@@ -163,13 +184,11 @@ export function createProcessor(options: ProcessorOptions): Processor {
 }
 
 /** What metadata of a state store asks for that is not built; loading the store without it would break a promise silently. */
-const notBuilt: readonly (readonly [string, 'encryption at rest' | 'the outbox'])[] = [
-  ['primaryEncryptionKey', 'encryption at rest'],
-  ['secondaryEncryptionKey', 'encryption at rest'],
+const notBuilt: readonly (readonly [string, 'the outbox'])[] = [
   ['outboxPublishPubsub', 'the outbox'],
   ['outboxPublishTopic', 'the outbox'],
 ];
-const consequence = { 'encryption at rest': 'keep values in plain text', 'the outbox': 'write state without publishing its events' } as const;
+const consequence = { 'the outbox': 'write state without publishing its events' } as const;
 
 type FailureKind = 'INIT_COMPONENT_FAILURE' | 'CREATE_COMPONENT_FAILURE';
 const failure = (kind: FailureKind, label: string, error: unknown) => new Error(`[${kind}]: initialization error occurred for ${label}: ${textOf(error)}`, { cause: error });

@@ -1,9 +1,11 @@
 // The open components of a sidecar, by building block and name, in load order.
 import type { Properties } from '../../core/metadata.ts';
 import type { Binding } from '../bindings/port.ts';
+import type { LockStore } from '../lock/port.ts';
 import type { PubSub } from '../pubsub/port.ts';
 import type { ComponentResource } from '../resources/kinds.ts';
 import type { SecretStore } from '../secrets/port.ts';
+import type { StateEncryption } from '../state/encryption.ts';
 import type { StateStore } from '../state/port.ts';
 import type { Block, Closable } from './definition.ts';
 
@@ -20,6 +22,8 @@ export interface Loaded<Port extends Closable = Closable> {
   readonly port: Port;
   /** What it was opened from. */
   readonly resource?: ComponentResource;
+  /** State stores whose metadata asks for encryption at rest. */
+  readonly encryption?: StateEncryption;
 }
 
 export interface ComponentStore {
@@ -27,6 +31,7 @@ export interface ComponentStore {
   readonly secretstores: ReadonlyMap<string, Loaded<SecretStore>>;
   readonly pubsub: ReadonlyMap<string, Loaded<PubSub>>;
   readonly bindings: ReadonlyMap<string, Loaded<Binding>>;
+  readonly lock: ReadonlyMap<string, Loaded<LockStore>>;
   add(component: Loaded): void;
   remove(name: string): void;
   /** Load order. */
@@ -34,10 +39,10 @@ export interface ComponentStore {
 }
 
 export function createComponentStore(): ComponentStore {
-  const maps = { state: new Map(), secretstores: new Map(), pubsub: new Map(), bindings: new Map() } as Partial<Record<Block, Map<string, Loaded<never>>>>;
+  const maps = { state: new Map(), secretstores: new Map(), pubsub: new Map(), bindings: new Map(), lock: new Map() } as Partial<Record<Block, Map<string, Loaded<never>>>>;
   const order: Loaded[] = [];
   return {
-    ...(maps as unknown as Pick<ComponentStore, 'state' | 'secretstores' | 'pubsub' | 'bindings'>),
+    ...(maps as unknown as Pick<ComponentStore, 'state' | 'secretstores' | 'pubsub' | 'bindings' | 'lock'>),
     add: (component) => {
       maps[component.block]?.set(component.name, component as Loaded<never>);
       order.push(component);

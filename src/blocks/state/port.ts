@@ -1,6 +1,7 @@
 // What a state store must provide (Dapr: components-contrib/state/store.go).
 import type { CallContext } from '../../core/context.ts';
 import type { Closable, Definition } from '../components/definition.ts';
+import type { StateQuery } from './query.ts';
 
 /** Names as `capabilities` lists them; ACTOR is added by the block where ETAG and TRANSACTIONAL are present. */
 export type StateFeature = 'ETAG' | 'TRANSACTIONAL' | 'TTL' | 'QUERY_API' | 'DELETE_WITH_PREFIX' | 'PARTITION_KEY' | 'KEYS_LIKE';
@@ -49,6 +50,15 @@ export interface KeysLikeRequest {
   continuationToken?: string | undefined;
 }
 
+export interface QueryResult {
+  key: string;
+  /** JSON. */
+  data: Uint8Array;
+  etag?: string | undefined;
+  /** Why there is no data. */
+  error?: string | undefined;
+}
+
 /**
  * Errors: etagMismatch()/etagInvalid() of core/errors for refused writes, AdapterError for the rest, or any Error (becomes 500).
  * Keys arrive with their prefix.
@@ -69,12 +79,15 @@ export interface StateStore extends Closable {
   keysLike?(request: KeysLikeRequest, context: CallContext): Promise<{ keys: string[]; continuationToken?: string | undefined }>;
   /** DELETE_WITH_PREFIX: returns how many were removed. */
   deleteWithPrefix?(prefix: string, context: CallContext): Promise<number>;
+  /** QUERY_API: what the filter finds, whoever's it is, sorted and cut as asked; the token asks for the next page. */
+  query?(query: StateQuery, metadata: Record<string, string>, context: CallContext): Promise<{ results: QueryResult[]; token?: string | undefined }>;
   ping?(context: CallContext): Promise<void>;
 }
 
 /** Declared features make their methods mandatory. */
 type Methods<F extends StateFeature> = ('TRANSACTIONAL' extends F ? Required<Pick<StateStore, 'transact'>> : unknown) &
   ('KEYS_LIKE' extends F ? Required<Pick<StateStore, 'keysLike'>> : unknown) &
+  ('QUERY_API' extends F ? Required<Pick<StateStore, 'query'>> : unknown) &
   ('DELETE_WITH_PREFIX' extends F ? Required<Pick<StateStore, 'deleteWithPrefix'>> : unknown);
 
 export type StateStoreDefinition<M, F extends StateFeature> = Omit<Definition<StateStore, M, F>, 'block' | 'open' | 'features'> & {

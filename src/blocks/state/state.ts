@@ -3,8 +3,10 @@ import type { CallContext } from '../../core/context.ts';
 import { AdapterError, type DaprError, fail, helpDetail, infoDetail, resourceDetail, textOf } from '../../core/errors.ts';
 import { textOfBytes } from '../../core/go-json.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
+import type { StateEncryption } from './encryption.ts';
 import { prefixOf, refuse, storedKey, userKey } from './keys.ts';
-import type { BulkGetResult, DeleteRequest, GetResult, SetRequest, StateStore, StateValue, TransactionOperation } from './port.ts';
+import type { BulkGetResult, DeleteRequest, GetResult, QueryResult, SetRequest, StateStore, StateValue, TransactionOperation } from './port.ts';
+import { parseQuery, type StateQuery } from './query.ts';
 
 export interface SaveItem {
   key: string;
@@ -31,8 +33,10 @@ export interface BulkItem {
   error?: string;
 }
 
-/** One state store with this app's key rules applied. Keys in and out are the user's. */
+/** One state store with this app's key rules applied, and its encryption. Keys in and out are the user's. */
 export interface NamedStateStore {
+  /** Values are sealed in the store; a text among them comes back without its quotes. */
+  readonly encrypted: boolean;
   get(key: string, options: { consistency: string; metadata: Record<string, string> }, context: CallContext): Promise<GetResult>;
   save(items: SaveItem[], context: CallContext): Promise<void>;
   delete(key: string, options: DeleteOptions, context: CallContext): Promise<void>;
@@ -41,6 +45,8 @@ export interface NamedStateStore {
   /** Throws at once when the store has no transactions; call before reading the body. */
   requireTransactions(): void;
   transact(operations: Operation[], metadata: Record<string, string>, context: CallContext): Promise<void>;
+  /** `text` is the query as JSON. Finds what other apps keep in the same table too, as daprd does. */
+  query(text: string, metadata: Record<string, string>, context: CallContext): Promise<{ results: QueryResult[]; token?: string | undefined }>;
 }
 
 export interface StateBlock {
@@ -67,19 +73,27 @@ export function createStateBlock(options: { components: ComponentStore; appId: s
 }
 
 function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxParallel: number): NamedStateStore {
-  const { port, name } = loaded;
+  const { port, name, encryption } = loaded;
   const transactional = loaded.features.includes('TRANSACTIONAL') && port.transact !== undefined;
   const toStored = (key: string, field = key) => {
     refuse(key, name, field);
     return storedKey(prefix, key);
   };
   const setRequest = (item: SaveItem, key: string): SetRequest => ({ ...item, key });
+  const sealAll = (requests: Pick<SetRequest, 'value'>[]) =>
+    eachOf(requests.length, maxParallel, async (i) => {
+      const request = requests[i] as SetRequest;
+      if (encryption !== undefined) request.value = await encryption.seal(request.value);
+    });
+  const queryFailed = (error: string, cause?: unknown) => fail('stateQuery', { store: name, error }, { details: [resourceDetail('state', name), infoDetail('DAPR_STATE_QUERY_FAILED', null)], cause });
 
   return {
+    encrypted: encryption !== undefined,
     get: async (key, { consistency, metadata }, context) => {
       const stored = toStored(key);
       try {
-        return await port.get({ key: stored, metadata, consistency }, context);
+        const result = await port.get({ key: stored, metadata, consistency }, context);
+        return encryption === undefined || result.data === null ? result : { ...result, data: await encryption.open(result.data) };
       } catch (error) {
         throw fail('stateGet', { key, store: name, error: textOf(error) }, { cause: error });
       }
@@ -87,6 +101,7 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
     save: async (items, context) => {
       const requests = items.map((item) => setRequest(item, toStored(item.key)));
       try {
+        if (encryption !== undefined) await sealAll(requests);
         if (requests.length === 1) await port.set(requests[0] as SetRequest, context);
         else if (port.bulkSet) await port.bulkSet(requests, context);
         else await inParallel(requests, maxParallel, (request) => port.set(request, context));
@@ -113,7 +128,7 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
           throw fail('stateBulkGet', { error: textOf(error) }, { cause: error });
         }
         const byKey = new Map(results.map((r) => [r.key, r]));
-        return stored.map((key) => ({ ...(byKey.get(key) ?? { data: null }), key: userKey(key) }));
+        return openAll(stored.map((key) => ({ ...(byKey.get(key) ?? { data: null }), key: userKey(key) })), encryption);
       }
       const items: BulkItem[] = keys.map((key) => ({ key, data: null }));
       const atOnce = parallelism > 0 ? Math.min(parallelism, maxParallel) : maxParallel;
@@ -125,7 +140,7 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
           item.error = textOf(error);
         }
       });
-      return items;
+      return openAll(items, encryption);
     },
     requireTransactions: () => {
       if (transactional) return;
@@ -149,12 +164,46 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
         throw fail('stateTooManyTransactions', { count: requests.length, max }, { details: [resourceDetail('state', name), infoDetail('DAPR_STATE_TOO_MANY_TRANSACTIONS', counts)] });
       }
       try {
+        if (encryption !== undefined) await sealAll(requests.filter((request) => request.operation === 'upsert'));
         await port.transact!(requests, metadata, context);
       } catch (error) {
         throw fail('stateTransaction', { error: textOf(error) }, { cause: error });
       }
     },
+    query: async (text, metadata, context) => {
+      if (port.query === undefined) throw fail('stateQueryNotSupported', {}, { details: [resourceDetail('state', name), infoDetail('DAPR_STATE_QUERYING_NOT_SUPPORTED', null)] });
+      if (encryption !== undefined) throw queryFailed('cannot query encrypted store');
+      let query: StateQuery;
+      try {
+        query = parseQuery(text);
+      } catch (error) {
+        throw queryFailed(`failed to parse JSON query body: ${textOf(error)}`);
+      }
+      try {
+        const { results, token } = await port.query(query, metadata, context);
+        return { results: results.map((result) => ({ ...result, key: userKey(result.key) })), token };
+      } catch (error) {
+        throw queryFailed(textOf(error), error);
+      }
+    },
   };
+}
+
+/** In place; an item that cannot be opened keeps its etag beside the error. */
+async function openAll(items: BulkItem[], encryption: StateEncryption | undefined): Promise<BulkItem[]> {
+  if (encryption === undefined) return items;
+  await Promise.all(
+    items.map(async (item) => {
+      if (item.data === null || item.error !== undefined) return;
+      try {
+        item.data = await encryption.open(item.data);
+      } catch (error) {
+        item.data = null;
+        item.error = textOf(error);
+      }
+    }),
+  );
+  return items;
 }
 
 function writeFailure(is: 'stateSave' | 'stateDelete', holes: Record<string, string>, error: unknown): DaprError {
@@ -187,13 +236,14 @@ async function eachOf(count: number, atOnce: number, run: (index: number) => Pro
   await Promise.all(Array.from({ length: Math.min(count, Math.max(1, atOnce)) }, worker));
 }
 
-/** JSON text of a stored value, or the reason why it cannot stand inside a JSON answer. */
-export function jsonOf(data: Uint8Array): { json: string } | { error: string } {
+/** JSON text of a stored value, or the reason why it cannot stand inside a JSON answer. `orText`: a text that is no JSON is meant as a string. */
+export function jsonOf(data: Uint8Array, orText = false): { json: string } | { error: string } {
   const json = textOfBytes(data);
   try {
     JSON.parse(json);
     return { json };
   } catch {
+    if (orText && !json.includes('\ufffd')) return { json: JSON.stringify(json) };
     return { error: 'the stored value is not JSON; read it singly' };
   }
 }
