@@ -35,18 +35,23 @@ function joinedBaggage(headers: RawHeaders): string {
 /** The signal is the listener's own, asked for only by those who need it. */
 class ApiContext implements CallContext {
   readonly #incoming: Incoming;
-  readonly traceparent: string;
+  #traceparent: string | undefined;
   readonly tracestate: string;
   readonly baggage: string;
-  constructor(incoming: Incoming, traceparent: string, tracestate: string, baggage: string) {
+  constructor(incoming: Incoming, traceparent: string | undefined, tracestate: string, baggage: string) {
     this.#incoming = incoming;
-    this.traceparent = traceparent;
+    this.#traceparent = traceparent;
     this.tracestate = tracestate;
     this.baggage = baggage;
   }
   get signal(): AbortSignal { return this.#incoming.signal; }
+  get traceparent(): string {
+    this.#traceparent ??= freshTraceparent();
+    return this.#traceparent;
+  }
 }
-export const contextOf = (incoming: Incoming, traceparent: string, tracestate: string, baggage: string): CallContext => new ApiContext(incoming, traceparent, tracestate, baggage);
+/** `traceparent` undefined: a fresh one for those who ask. */
+export const contextOf = (incoming: Incoming, traceparent: string | undefined, tracestate: string, baggage: string): CallContext => new ApiContext(incoming, traceparent, tracestate, baggage);
 
 export interface Trace {
   context: CallContext;
@@ -64,10 +69,10 @@ export function traceOf(incoming: Incoming, mode: Exclude<TracingMode, 'off'>, s
   const { headers } = incoming;
   const given = headerOf(headers, 'traceparent');
   const known = validTraceparent(given);
-  const traceparent = mode === 'spans' ? newSpan(known ? given : '', samplingRate) : known ? given : freshTraceparent();
+  const traceparent = mode === 'spans' ? newSpan(known ? given : '', samplingRate) : known ? given : undefined;
   const tracestate = (known && headerOf(headers, 'tracestate')) || '';
   const baggage = joinedBaggage(headers);
-  const out: RawHeaders = ['Traceparent', known || mode === 'spans' ? traceparent : zeroTraceparent];
+  const out: RawHeaders = ['Traceparent', traceparent ?? zeroTraceparent];
   if (tracestate) out.push('Tracestate', tracestate);
   if (baggage !== '') {
     const problem = baggageProblem(baggage);

@@ -7,22 +7,20 @@ export const incomingFromRequest = (request: Request): Incoming => new FetchInco
 class FetchIncoming implements Incoming {
   readonly method: string;
   readonly #request: Request;
+  #target: string | undefined;
   #headers: RawHeaders | undefined;
   constructor(request: Request) {
     this.method = request.method;
     this.#request = request;
   }
   get target(): string {
-    const { url } = this.#request;
-    const scheme = url.indexOf('://');
-    if (scheme < 0) return url; // Bun, for a request with an empty Host
-    const start = url.indexOf('/', scheme + 3);
-    return start < 0 ? '/' : url.slice(start);
+    this.#target ??= targetOf(this.#request.url);
+    return this.#target;
   }
   get headers(): RawHeaders {
     if (this.#headers !== undefined) return this.#headers;
     const list: RawHeaders = [];
-    for (const [name, value] of this.#request.headers) list.push(name, value);
+    this.#request.headers.forEach((value, name) => { list.push(name, value); }); // twice as fast as for…of on Bun
     this.#headers = list;
     return list;
   }
@@ -47,11 +45,27 @@ class FetchIncoming implements Incoming {
     return limited(this.#request.body ?? new Blob([]).stream(), limit);
   }
   respond(status: number, list: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response {
-    const headers: [string, string][] = [];
-    for (let i = 0; i < list.length; i += 2) headers.push([list[i] as string, list[i + 1] as string]);
     // A null-body status refuses even the empty string.
-    return new Response(status === 204 || status === 205 || status === 304 ? null : (body as BodyInit | null), { status, headers });
+    return new Response(status === 204 || status === 205 || status === 304 ? null : (body as BodyInit | null), { status, headers: headersOf(list) });
   }
+}
+
+function targetOf(url: string): string {
+  const scheme = url.indexOf('://');
+  if (scheme < 0) return url; // Bun, for a request with an empty Host
+  const start = url.indexOf('/', scheme + 3);
+  return start < 0 ? '/' : url.slice(start);
+}
+
+/** A plain object where no name is repeated: the form the runtimes read fastest. */
+function headersOf(list: RawHeaders): Record<string, string> | [string, string][] {
+  const headers: Record<string, string> = {};
+  for (let i = 0; i < list.length; i += 2) {
+    const name = list[i] as string;
+    if (name in headers) return Array.from({ length: list.length / 2 }, (_, at) => [list[at * 2] as string, list[at * 2 + 1] as string]);
+    headers[name] = list[i + 1] as string;
+  }
+  return headers;
 }
 
 const broken = (error: unknown): never => {
