@@ -14,6 +14,7 @@ import { createHttpLeg } from '../blocks/invoke/http-leg.ts';
 import { createInvokeBlock } from '../blocks/invoke/invoke.ts';
 import type { NameResolverManifest } from '../blocks/invoke/port.ts';
 import { openResolver } from '../blocks/invoke/resolver.ts';
+import { createLockBlock } from '../blocks/lock/lock.ts';
 import { createMetadataBlock } from '../blocks/metadata/metadata.ts';
 import { createPubSubBlock } from '../blocks/pubsub/pubsub.ts';
 import { enabledFeatures } from '../blocks/resources/features.ts';
@@ -30,6 +31,7 @@ import { healthRoutes, shutdownRoutes } from './http/health.ts';
 import { incomingFromRequest } from './http/incoming.ts';
 import { createInvokeHandler } from './http/invoke.ts';
 import { createLoading } from './http/loading.ts';
+import { lockRoutes } from './http/lock.ts';
 import { metadataRoutes } from './http/metadata.ts';
 import { publishRoutes } from './http/publish.ts';
 import { secretsRoutes } from './http/secrets.ts';
@@ -145,6 +147,7 @@ export function createApp(options: AppOptions): Outrigger {
     ...stateRoutes(state),
     ...secretsRoutes(secrets),
     ...bindingsRoutes(createBindingsBlock({ components }), tracing),
+    ...lockRoutes(createLockBlock({ components, appId })),
     ...publishRoutes(pubsub, { ...tracing, appId }),
     ...unbuiltRoutes(),
   ].map((route) => (open.includes(route) ? route : { ...route, handler: loading.hold(route.handler) }));

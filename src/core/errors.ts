@@ -78,6 +78,15 @@ export const rows = {
   invoke: row('ERR_DIRECT_INVOKE', 500, 'Internal', 'failed to invoke, id: {appId}, err: {error}'),
   invokeDenied: row('ERR_DIRECT_INVOKE', 403, 'PermissionDenied', 'failed to invoke, id: {appId}, err: {error}'),
 
+  // lock
+  lockStoreNotConfigured: row('ERR_LOCK_STORE_NOT_CONFIGURED', 500, 'FailedPrecondition', 'lock store is not configured'),
+  lockStoreNotFound: row('ERR_LOCK_STORE_NOT_FOUND', 400, 'InvalidArgument', 'lock store {store} not found'),
+  lockResourceEmpty: row('ERR_MALFORMED_REQUEST', 400, 'InvalidArgument', 'ResourceId is empty in lock store {store}'),
+  lockOwnerEmpty: row('ERR_MALFORMED_REQUEST', 400, 'InvalidArgument', 'LockOwner is empty in lock store {store}'),
+  lockExpiryNotPositive: row('ERR_MALFORMED_REQUEST', 400, 'InvalidArgument', 'ExpiryInSeconds is not positive in lock store {store}'),
+  tryLock: row('ERR_TRY_LOCK', 500, 'Internal', 'failed to try acquiring lock: {error}'),
+  unlock: row('ERR_UNLOCK', 500, 'Internal', 'failed to release lock: {error}'),
+
   // health
   healthNotReady: row('ERR_HEALTH_NOT_READY', 500, 'Internal', 'dapr is not ready: [{targets}]'),
   healthAppIdNotMatch: row('ERR_HEALTH_APPID_NOT_MATCH', 500, 'Internal', 'dapr app-id does not match'),
@@ -85,7 +94,6 @@ export const rows = {
 
   // building blocks that are routed but not built yet
   configurationStoreNotConfigured: row('ERR_CONFIGURATION_STORE_NOT_CONFIGURED', 500, 'FailedPrecondition', 'configuration stores not configured'),
-  lockStoreNotConfigured: row('ERR_LOCK_STORE_NOT_CONFIGURED', 500, 'FailedPrecondition', 'lock store is not configured'),
   actorNoPlacement: row('ERR_ACTOR_NO_PLACEMENT', 400, 'Unavailable', 'placement service is not configured'),
   cryptoProvidersNotConfigured: row('ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED', 500, 'Internal', 'crypto providers not configured'),
   conversationNotFound: row('ERR_CONVERSATION_NOT_FOUND', 400, 'InvalidArgument', 'failed finding conversation component {name}'),

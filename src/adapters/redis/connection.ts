@@ -33,7 +33,7 @@ export interface OpenOptions {
   log: Logger;
   /** Aborted when the component may no longer take time to start. */
   signal: AbortSignal;
-  /** What daprd puts before the address when Redis does not answer: `redis store: error connecting to redis at`. */
+  /** What daprd says when Redis does not answer; where it ends with `at` the address follows: `redis store: error connecting to redis at`. */
   failing: string;
 }
 
@@ -48,7 +48,7 @@ export async function openRedis(settings: RedisSettings, options: OpenOptions): 
     return connection;
   } catch (error) {
     connection.client.disconnect();
-    throw new AdapterError('unavailable', `${options.failing} ${settings.address}: ${textOf(error)}`, error);
+    throw new AdapterError('unavailable', `${options.failing}${options.failing.endsWith(' at') ? ` ${settings.address}` : ''}: ${textOf(error)}`, error);
   }
 }
 
