@@ -37,6 +37,11 @@ export interface FilesPort {
   list(path: string): Promise<{ name: string; kind: 'file' | 'directory' | 'other' }[]>;
   /** Absolute path; relative ones start where the sidecar was started. */
   resolve(path: string): string;
+  /**
+   * Calls back when something may have changed in that directory itself (directories inside do not count), rather too often than not
+   * at all; a directory that is replaced by another of its name has to be watched anew. Throws where it cannot be watched.
+   */
+  watch?(path: string, onChange: () => void): { close(): void };
 }
 
 /** A file system with `/` in its paths. Everything rejects with an Error whose message names the path and Go's words for what is wrong. */

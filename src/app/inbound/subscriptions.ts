@@ -37,6 +37,12 @@ export interface Subscriptions {
   view(): SubscriptionView[];
   /** The app is ready: asks it once, then subscribes. Never rejects; what went wrong is in the log. */
   start(): Promise<void>;
+  /** YAML declares these now: subscriptions that are not among them end, new ones start when the app is ready. */
+  declare(resources: readonly SubscriptionResource[]): Promise<void>;
+  /** A pub/sub component is about to be closed: takes no more of its messages, waits for those at the app. */
+  release(pubsubName: string): Promise<void>;
+  /** Pub/sub components were opened: starts what waited for them; the app is asked now if there was no reason before. */
+  resume(): Promise<void>;
   /** The app is not ready any more, or the sidecar ends: takes no more messages, waits for those at the app. */
   stop(): Promise<void>;
 }
@@ -48,6 +54,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   const subscriber = createSubscriber({ pubsub, log, postman: (event, context) => deliver(event, context) });
   const paths = new Map<string, string>();
   let asked = false;
+  let appReady = false;
   /** Counts starts and stops: a start that was overtaken while the app was being asked goes no further. */
   let turn = 0;
 
@@ -63,28 +70,38 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     return outcomeOf(response, event, log);
   };
 
+  const start = async (): Promise<void> => {
+    const mine = ++turn;
+    appReady = true;
+    if (options.componentCount() === 0) return;
+    if (channel === undefined) return log.warn('app channel not initialized, make sure -app-port is specified if pubsub subscription is required');
+    if (!asked && options.askApp) {
+      try {
+        const told = await askForSubscriptions(channel, appId, log);
+        for (const name of new Set(told.map((spec) => spec.pubsubName))) log.info(`app is subscribed to the following topics: [${told.filter((spec) => spec.pubsubName === name).map((spec) => spec.topic).join(' ')}] through pubsub=${name}`);
+        subscriptions.setProgrammatic(told);
+      } catch (error) {
+        // Declared subscriptions wait too: the app may have meant to replace them. It is asked again when it has been unhealthy.
+        return log.warn(`failed to read from subscribe endpoint of the app; no subscription is started: ${textOf(error)}`);
+      }
+    } else if (!asked) log.warn("Skipping programmatic subscription loading (see 'disable-init-endpoints' flag/annotation)");
+    asked = true;
+    if (mine !== turn) return;
+    await subscriber.start(subscriptions.all());
+  };
+
   return {
     view: () => subscriptions.view(),
-    start: async () => {
-      const mine = ++turn;
-      if (options.componentCount() === 0) return;
-      if (channel === undefined) return log.warn('app channel not initialized, make sure -app-port is specified if pubsub subscription is required');
-      if (!asked && options.askApp) {
-        try {
-          const told = await askForSubscriptions(channel, appId, log);
-          for (const name of new Set(told.map((spec) => spec.pubsubName))) log.info(`app is subscribed to the following topics: [${told.filter((spec) => spec.pubsubName === name).map((spec) => spec.topic).join(' ')}] through pubsub=${name}`);
-          subscriptions.setProgrammatic(told);
-        } catch (error) {
-          // Declared subscriptions wait too: the app may have meant to replace them. It is asked again when it has been unhealthy.
-          return log.warn(`failed to read from subscribe endpoint of the app; no subscription is started: ${textOf(error)}`);
-        }
-      } else if (!asked) log.warn("Skipping programmatic subscription loading (see 'disable-init-endpoints' flag/annotation)");
-      asked = true;
-      if (mine !== turn) return;
-      await subscriber.start(subscriptions.all());
+    start,
+    declare: (resources) => {
+      subscriptions.setDeclared(resources);
+      return subscriber.update(subscriptions.all());
     },
+    release: (name) => subscriber.release(name),
+    resume: () => (!appReady ? Promise.resolve() : asked ? subscriber.update(subscriptions.all()) : start()),
     stop: () => {
       turn++;
+      appReady = false;
       return subscriber.stop();
     },
   };

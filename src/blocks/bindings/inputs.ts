@@ -20,11 +20,16 @@ export interface Inputs {
    * Never rejects: trouble with one binding leaves it and those after it unread, and is in the log.
    */
   start(): Promise<void>;
+  /** Components were opened: reads from those that came since, if the app is ready. Never rejects. */
+  resume(): Promise<void>;
+  /** A component is about to be closed: takes no more of its events and resolves when those at the app are answered. */
+  release(name: string): Promise<void>;
   /** Takes no more events and resolves when those at the app are answered. */
   stop(): Promise<void>;
 }
 
 interface Reading {
+  name: string;
   closed: boolean;
   running: Set<Promise<unknown>>;
   reader: { close(): Promise<void> } | undefined;
@@ -33,6 +38,8 @@ interface Reading {
 export function createInputs({ components, app, log: parent }: { components: ComponentStore; app: BindingApp; log: Logger }): Inputs {
   const log = parent.scope('dapr.runtime.processor.binding');
   let readings: Reading[] = [];
+  /** Every binding that was looked at since the app became ready; undefined while it is not. */
+  let seen: WeakSet<Loaded> | undefined;
   let turn = Promise.resolve();
   /** One start or stop after the other. */
   const inTurn = (work: () => Promise<void>): Promise<void> => {
@@ -40,9 +47,9 @@ export function createInputs({ components, app, log: parent }: { components: Com
     return turn;
   };
 
-  const stopAll = async (): Promise<void> => {
-    const stopping = readings;
-    readings = [];
+  const stopSome = async (isGone: (reading: Reading) => boolean): Promise<void> => {
+    const stopping = readings.filter(isGone);
+    readings = readings.filter((reading) => !isGone(reading));
     await Promise.all(stopping.map(async (reading) => {
       reading.closed = true;
       await Promise.allSettled(reading.running);
@@ -53,7 +60,7 @@ export function createInputs({ components, app, log: parent }: { components: Com
   const startOne = async ({ name, properties }: Loaded<Binding>, read: NonNullable<Binding['read']>): Promise<void> => {
     const route = properties.route || name;
     if (!saysInput(properties) && !(await app.wants(route))) return log.info(`app has not subscribed to binding ${name}.`);
-    const reading: Reading = { closed: false, running: new Set(), reader: undefined };
+    const reading: Reading = { name, closed: false, running: new Set(), reader: undefined };
     readings.push(reading);
     try {
       reading.reader = await read((event, context = background) => {
@@ -69,18 +76,32 @@ export function createInputs({ components, app, log: parent }: { components: Com
     }
   };
 
+  const startNew = async (known: WeakSet<Loaded>): Promise<void> => {
+    try {
+      for (const loaded of components.bindings.values()) {
+        if (known.has(loaded)) continue;
+        known.add(loaded);
+        const read = loaded.port.read?.bind(loaded.port);
+        if (read !== undefined && worksAs('input', loaded.properties)) await startOne(loaded, read);
+      }
+    } catch (error) {
+      log.warn(`failed to read from bindings: ${textOf(error)}`);
+    }
+  };
+
   return {
     start: () => inTurn(async () => {
-      await stopAll();
-      try {
-        for (const loaded of components.bindings.values()) {
-          const read = loaded.port.read?.bind(loaded.port);
-          if (read !== undefined && worksAs('input', loaded.properties)) await startOne(loaded, read);
-        }
-      } catch (error) {
-        log.warn(`failed to read from bindings: ${textOf(error)}`);
-      }
+      await stopSome(() => true);
+      seen = new WeakSet();
+      await startNew(seen);
     }),
-    stop: () => inTurn(stopAll),
+    resume: () => inTurn(async () => {
+      if (seen !== undefined) await startNew(seen);
+    }),
+    release: (name) => inTurn(() => stopSome((reading) => reading.name === name)),
+    stop: () => inTurn(() => {
+      seen = undefined;
+      return stopSome(() => true);
+    }),
   };
 }

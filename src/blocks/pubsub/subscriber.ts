@@ -9,6 +9,10 @@ import type { SubscriptionSpec } from './subscription-list.ts';
 export interface Subscriber {
   /** Resolves when each subscription was tried once; those that failed are tried again in the background. Does nothing while started. */
   start(specs: readonly SubscriptionSpec[]): Promise<void>;
+  /** Ends what is not among these any more, then starts what is new or whose component came since. Does nothing while stopped. */
+  update(specs: readonly SubscriptionSpec[]): Promise<void>;
+  /** Ends the subscriptions of one component, as `stop` does; the next `update` starts them again. */
+  release(pubsubName: string): Promise<void>;
   /** Takes no more messages and waits for running handlers, 30 s at most. May be started again. */
   stop(): Promise<void>;
 }
@@ -24,65 +28,102 @@ function unsupported(spec: SubscriptionSpec): string | undefined {
   return undefined;
 }
 
+/** One subscription of the app, from its start to its end. */
+interface Running {
+  spec: SubscriptionSpec;
+  closing: boolean;
+  /** Ends the pause before another try. */
+  wake: AbortController;
+  trying: Promise<void> | undefined;
+  subscription: Subscription | undefined;
+}
+
 export function createSubscriber(options: { pubsub: PubSubBlock; postman: Postman; log: Logger }): Subscriber {
   const { pubsub, postman, log } = options;
-  /** One life from start to stop. */
-  let life: { closing: boolean; running: Subscription[]; starting: Set<Promise<void>>; wake: AbortController } | undefined;
-  type Life = NonNullable<typeof life>;
+  /** What was started since the last start; undefined while stopped. */
+  let life: Set<Running> | undefined;
 
-  const begin = async (spec: SubscriptionSpec, broker: NamedPubSub, now: Life): Promise<void> => {
-    const handler = createDelivery({ spec, broker, postman, log, closing: () => now.closing });
+  const begin = async (mine: Running, broker: NamedPubSub): Promise<void> => {
+    const { spec } = mine;
+    const handler = createDelivery({ spec, broker, postman, log, closing: () => mine.closing });
     const subscription = await broker.subscribe({ topic: spec.topic, metadata: spec.metadata }, handler);
-    if (now.closing) await subscription.close();
-    else now.running.push(subscription);
+    if (mine.closing) await subscription.close();
+    else mine.subscription = subscription;
   };
-  const retry = async (spec: SubscriptionSpec, broker: NamedPubSub, now: Life): Promise<void> => {
+  const retry = async (mine: Running, broker: NamedPubSub): Promise<void> => {
+    const { topic } = mine.spec;
     for (let pause = firstPauseMs; ; pause = Math.min(longestPauseMs, pause * 1.5)) {
-      await sleep(pause * (0.5 + Math.random()), now.wake.signal);
-      if (now.closing) return;
+      await sleep(pause * (0.5 + Math.random()), mine.wake.signal);
+      if (mine.closing) return;
       try {
-        await begin(spec, broker, now);
-        log.info(`successfully started subscription after retry for pubsub ${broker.name}, topic ${spec.topic}`);
+        await begin(mine, broker);
+        log.info(`successfully started subscription after retry for pubsub ${broker.name}, topic ${topic}`);
         return;
       } catch (error) {
-        log.error(`retry failed for subscription pubsub ${broker.name}, topic ${spec.topic}: ${textOf(error)}. Will retry.`);
+        log.error(`retry failed for subscription pubsub ${broker.name}, topic ${topic}: ${textOf(error)}. Will retry.`);
       }
     }
   };
-  const startOne = async (spec: SubscriptionSpec, now: Life): Promise<void> => {
+  const startOne = async (spec: SubscriptionSpec, all: Set<Running>): Promise<void> => {
     const broker = pubsub.find(spec.pubsubName);
-    if (broker === undefined) return;
+    if (broker === undefined || all !== life) return;
+    const mine: Running = { spec, closing: false, wake: new AbortController(), trying: undefined, subscription: undefined };
+    all.add(mine);
     const failed = (why: string) => log.error(`failed to start subscription for pubsub ${broker.name}, topic ${spec.topic}: ${why}`);
     // Neither comes right by trying again.
     if (!broker.maySubscribe(spec.topic)) return failed(`subscription to topic '${spec.topic}' on pubsub '${broker.name}' is not allowed`);
     const missing = unsupported(spec);
     if (missing !== undefined) return failed(missing);
     try {
-      await begin(spec, broker, now);
+      await begin(mine, broker);
     } catch (error) {
       failed(textOf(error));
-      const trying = retry(spec, broker, now).finally(() => now.starting.delete(trying));
-      now.starting.add(trying);
+      mine.trying = retry(mine, broker);
     }
+  };
+  /** Waits for their running handlers, 30 s at most. */
+  const end = async (some: readonly Running[]): Promise<void> => {
+    const endings = some.map((one) => {
+      one.closing = true;
+      one.wake.abort();
+      return Promise.allSettled([one.trying, one.subscription?.close()]);
+    });
+    if (endings.length === 0) return;
+    const over = new AbortController();
+    await Promise.race([Promise.all(endings).finally(() => over.abort()), sleep(drainMs, over.signal)]);
+  };
+  const endOf = (all: Set<Running>, isGone: (one: Running) => boolean): Promise<void> => {
+    const gone = [...all].filter(isGone);
+    for (const one of gone) all.delete(one);
+    return end(gone);
   };
 
   return {
     start: async (specs) => {
       if (life !== undefined) return;
-      const now: Life = (life = { closing: false, running: [], starting: new Set(), wake: new AbortController() });
-      await Promise.all(specs.map((spec) => startOne(spec, now)));
+      const all = (life = new Set<Running>());
+      await Promise.all(specs.map((spec) => startOne(spec, all)));
+    },
+    update: async (specs) => {
+      const all = life;
+      if (all === undefined) return;
+      const wanted = new Set(specs.map(identity));
+      await endOf(all, (one) => !wanted.has(identity(one.spec)));
+      const there = new Set([...all].map((one) => identity(one.spec)));
+      await Promise.all(specs.filter((spec) => !there.has(identity(spec))).map((spec) => startOne(spec, all)));
+    },
+    release: async (name) => {
+      if (life !== undefined) await endOf(life, (one) => one.spec.pubsubName === name);
     },
     stop: async () => {
-      const now = life;
-      if (now === undefined) return;
+      const all = life;
       life = undefined;
-      now.closing = true;
-      now.wake.abort();
-      const all = Promise.allSettled([...now.starting, ...now.running.map((subscription) => subscription.close())]);
-      await Promise.race([all, sleep(drainMs, undefined)]);
+      if (all !== undefined) await end([...all]);
     },
   };
 }
+
+const identity = (spec: SubscriptionSpec): string => JSON.stringify(spec);
 
 /** Ends early, without an error, when the signal aborts. Keeps no process alive. */
 function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {

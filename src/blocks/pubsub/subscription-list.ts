@@ -19,6 +19,8 @@ export interface SubscriptionSpec {
 }
 
 export interface SubscriptionList {
+  /** Replaces what YAML has declared before. */
+  setDeclared(resources: readonly SubscriptionResource[]): void;
   /** Replaces what the app has told before. */
   setProgrammatic(specs: readonly SubscriptionSpec[]): void;
   /** One per component and topic: the app's word wins over YAML and takes its place. */
@@ -29,12 +31,7 @@ export interface SubscriptionList {
 
 /** Only resources in scope; of several with one name the last counts, of several for one topic the first. */
 export function createSubscriptionList(resources: readonly SubscriptionResource[]): SubscriptionList {
-  const byName = new Map<string, SubscriptionResource>();
-  for (const resource of resources) {
-    byName.delete(resource.name);
-    byName.set(resource.name, resource);
-  }
-  const declared = [...byName.values()].map(fromResource);
+  let declared = specsOf(resources);
   let told: readonly SubscriptionSpec[] = [];
   const all = () => {
     const list = new Map<string, SubscriptionSpec>();
@@ -42,7 +39,16 @@ export function createSubscriptionList(resources: readonly SubscriptionResource[
     for (const spec of told) list.set(keyOf(spec), spec);
     return [...list.values()];
   };
-  return { setProgrammatic: (specs) => void (told = specs), all, view: () => all().map(viewOf) };
+  return { setDeclared: (now) => void (declared = specsOf(now)), setProgrammatic: (specs) => void (told = specs), all, view: () => all().map(viewOf) };
+}
+
+function specsOf(resources: readonly SubscriptionResource[]): SubscriptionSpec[] {
+  const byName = new Map<string, SubscriptionResource>();
+  for (const resource of resources) {
+    byName.delete(resource.name);
+    byName.set(resource.name, resource);
+  }
+  return [...byName.values()].map(fromResource);
 }
 
 const keyOf = ({ pubsubName, topic }: SubscriptionSpec) => JSON.stringify([pubsubName, topic]);

@@ -70,8 +70,10 @@ export interface ResourceSet {
   resiliencies: ListedResource[];
   mcpServers: ListedResource[];
   workflowAccessPolicies: ListedResource[];
+  /** Configuration documents among the resources: not used, but a change of one restarts the sidecar. */
+  configurations: ListedResource[];
 }
-export const noResources = (): ResourceSet => ({ components: [], httpEndpoints: [], subscriptions: [], resiliencies: [], mcpServers: [], workflowAccessPolicies: [] });
+export const noResources = (): ResourceSet => ({ components: [], httpEndpoints: [], subscriptions: [], resiliencies: [], mcpServers: [], workflowAccessPolicies: [], configurations: [] });
 
 export interface SecretScope {
   storeName: string;

@@ -1,7 +1,7 @@
 // Resources from YAML texts: which documents count, for whom, and which are refused (Dapr: pkg/internal/loader/disk).
 import * as z from 'zod';
 import type { Logger } from '../../core/log.ts';
-import { type ComponentResource, type ListedResource, noResources, type ResourceSet, type Source, type SubscriptionResource } from './kinds.ts';
+import { type ComponentResource, type ListedResource, noResources, type ResourceSet, type Source } from './kinds.ts';
 import { faultOfMcpServer } from './mcp-server.ts';
 import { head, readComponent, readHttpEndpoint, readListed, readResiliency, readSubscription } from './schemas.ts';
 import { describeIssue } from './shape.ts';
@@ -20,9 +20,14 @@ export interface LoadOptions {
   log: Logger;
 }
 
-/** Resources that cannot live together; the message is what daprd ends with. */
+/** Resources that cannot live together; the message is what daprd ends with at its start, `faults` what it ends with while it runs. */
 export class ResourceError extends Error {
   override name = 'ResourceError';
+  readonly faults: string;
+  constructor(message: string, faults = message) {
+    super(message);
+    this.faults = faults;
+  }
 }
 
 /** How many entries of one kind there are, and which of them this sidecar sees. */
@@ -78,6 +83,7 @@ const readers: Record<string, Read> = {
   'dapr.io/v1alpha1/Subscription': (set, document, source) => set.subscriptions.push(readSubscription(document, 'v1alpha1', source)),
   'dapr.io/v2alpha1/Subscription': (set, document, source) => set.subscriptions.push(readSubscription(document, 'v2alpha1', source)),
   'dapr.io/v1alpha1/MCPServer': (set, document, source) => set.mcpServers.push(readListed(document, source)),
+  'dapr.io/v1alpha1/Configuration': (set, document, source) => set.configurations.push(readListed(document, source)),
   'dapr.io/v1alpha1/WorkflowAccessPolicy': (set, document, source) => set.workflowAccessPolicies.push(readListed(document, source)),
   Resiliency: (set, document, source) => set.resiliencies.push(readResiliency(document, source)),
 };
@@ -86,7 +92,7 @@ const readers: Record<string, Read> = {
 function visible(all: ResourceSet, options: LoadOptions): ResourceSet {
   const pick = <R extends Named>(resources: R[], rules: Omit<KindRules<R>, 'namespaced'>) => unique(resources, { ...rules, namespaced: true }, options);
   const orThrow = <R>(what: string, { kept, faults }: { kept: R[]; faults: string[] }): R[] => {
-    if (faults.length > 0) throw new ResourceError(`failed to load ${what}: ${faults.join('\n')}`);
+    if (faults.length > 0) throw new ResourceError(`failed to load ${what}: ${faults.join('\n')}`, faults.join('\n'));
     return kept;
   };
   const endpoints = pick(all.httpEndpoints, { kind: 'HTTPEndpoint', label: (r) => `${r.name} (${r.baseUrl})` });
@@ -102,6 +108,7 @@ function visible(all: ResourceSet, options: LoadOptions): ResourceSet {
       if (fault) options.log.warn(`WorkflowAccessPolicy ${JSON.stringify(policy.name)} failed validation, skipping: ${fault}`);
       return fault === undefined;
     }),
+    configurations: latest(all.configurations).filter((r) => inNamespace(r, options.namespace)),
     mcpServers: orThrow('mcpservers', pick<ListedResource>(all.mcpServers, { kind: 'MCPServer', label: (r) => r.name })).filter((server) => {
       if (server.name === '') return false;
       const { fault, ignoreErrors } = faultOfMcpServer(server);
@@ -122,6 +129,7 @@ function warnUnapplied(resiliencies: ListedResource[], log: Logger): ListedResou
 /** How logs and errors call a component. */
 export const componentLabel = (r: Pick<ComponentResource, 'name' | 'type' | 'version'>): string => `${r.name} (${r.type}/${r.version})`;
 
+const inNamespace = (resource: Named, namespace: string) => namespace === '' || resource.namespace === '' || resource.namespace === namespace;
 const inScope = (resource: Named, appId: string) => resource.scopes.length === 0 || resource.scopes.includes(appId);
 
 /** Out of another namespace: gone. A name met before: a fault, even when the second is out of scope. Out of scope: gone. */
@@ -129,7 +137,7 @@ function unique<R extends Named>(resources: R[], rules: KindRules<R>, { appId, n
   const seen = new Map<string, R>();
   const faults: string[] = [];
   for (const resource of resources) {
-    if (rules.namespaced && namespace !== '' && resource.namespace !== '' && resource.namespace !== namespace) continue;
+    if (rules.namespaced && !inNamespace(resource, namespace)) continue;
     const before = seen.get(resource.name);
     if (before) faults.push(`duplicate definition of ${rules.kind} name ${rules.label(resource)} with existing ${rules.label(before)}`);
     else if (inScope(resource, appId)) seen.set(resource.name, resource);
@@ -138,10 +146,8 @@ function unique<R extends Named>(resources: R[], rules: KindRules<R>, { appId, n
 }
 
 /** Subscriptions know neither namespaces nor duplicates: the later of one name takes the place of the earlier. */
-function latest(subscriptions: SubscriptionResource[]): SubscriptionResource[] {
-  const byName = new Map<string, SubscriptionResource>();
-  for (const subscription of subscriptions) byName.set(subscription.name, subscription);
-  return [...byName.values()];
+function latest<R extends Named>(resources: R[]): R[] {
+  return [...new Map(resources.map((resource) => [resource.name, resource])).values()];
 }
 
 class NameError extends Error {}

@@ -30,6 +30,8 @@ export interface ResolvedItems {
   hidden: string[];
   /** A named secret store that is not loaded: the resource has to wait for it. */
   waitsFor?: string;
+  /** A secret could not be read; why is in the log. */
+  unread?: true;
 }
 
 /**
@@ -42,6 +44,7 @@ export async function resolveItems(owner: ItemOwner, items: readonly MetadataIte
   const fetched = new Map<string, Record<string, string> | null>();
   const resolved: ResolvedItem[] = [];
   let warned = false;
+  let unread: { unread?: true } = {};
   for (const item of items) {
     let value = valueText(item.value);
     if (item.value === undefined && item.envRef) {
@@ -51,6 +54,7 @@ export async function resolveItems(owner: ItemOwner, items: readonly MetadataIte
       const store = sources.secretStore(owner.secretStore);
       if (store) {
         const secret = await secretOf(store, item.secretKeyRef, owner, fetched, log);
+        if (!fetched.has(item.secretKeyRef.name)) unread = { unread: true };
         if (secret) hidden.push((value = goUnquote(secret)));
       } else {
         if (!warned) log.warn(`${owner.kind} ${owner.name} references a secret store that isn't loaded: ${owner.secretStore}`);
@@ -61,7 +65,7 @@ export async function resolveItems(owner: ItemOwner, items: readonly MetadataIte
     }
     resolved.push({ name: item.name, value });
   }
-  return { items: resolved, hidden: hidden.filter((value) => value !== '') };
+  return { items: resolved, hidden: hidden.filter((value) => value !== ''), ...unread };
 }
 
 /** One entry of a secret; each secret is fetched once per resource. */

@@ -1,9 +1,9 @@
 // The ports of a Node-compatible host (Node, Bun and Deno share them): files, SQLite, TCP probes, outbound HTTP.
+import { watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { connect as connectTls } from 'node:tls';
 import type { FilesPort, Host, HttpPort, RuntimeName, TcpPort } from '../../core/host.ts';
 import { disk } from './disk.ts';
 import { nodeMulticast } from './multicast.ts';
@@ -19,17 +19,25 @@ const files: FilesPort = {
     }));
   },
   resolve: (path) => resolve(path),
+  watch: (path, onChange) => {
+    const watcher = watch(path, { persistent: false }, () => onChange());
+    // the directory went away: whoever looks will find out
+    watcher.on('error', () => onChange());
+    return { close: () => watcher.close() };
+  },
 };
 
 const tcp: TcpPort = {
-  probe: (host, port, { timeoutMs, tls }) =>
-    new Promise((done) => {
-      const socket = tls ? connectTls({ host, port, rejectUnauthorized: false }) : connect({ host, port });
+  probe: async (host, port, { timeoutMs, tls }) => {
+    const secure = tls ? await import('node:tls') : undefined;
+    return new Promise((done) => {
+      const socket = secure ? secure.connect({ host, port, rejectUnauthorized: false }) : connect({ host, port });
       const end = (open: boolean) => { clearTimeout(timer); socket.destroy(); done(open); };
       const timer = setTimeout(() => end(false), timeoutMs);
       socket.once(tls ? 'secureConnect' : 'connect', () => end(true));
       socket.once('error', () => end(false));
-    }),
+    });
+  },
 };
 
 export interface NodeHostOptions {

@@ -1,0 +1,66 @@
+// Who is using which component, so that one can be replaced under load without a failed call.
+
+export interface ComponentUsers {
+  /** Makes a call that uses the component of this name. While that is being replaced, the call waits for the new one. */
+  during<T>(name: string, call: () => T | Promise<T>): T | Promise<T>;
+  /** Calls of this name wait from now on, until the function returned is called. */
+  hold(name: string): () => void;
+  /** Resolves when the calls of this name that are being made now have ended, however many come after them. */
+  idle(name: string): Promise<void>;
+}
+
+/** Calls that began between two replacements. */
+interface Generation {
+  calls: number;
+  ended: (() => void) | undefined;
+}
+
+export function createComponentUsers(): ComponentUsers {
+  // Names come from callers: an entry lives no longer than its calls.
+  const using = new Map<string, Generation>();
+  const held = new Map<string, Promise<void>>();
+
+  const leave = (name: string, generation: Generation): void => {
+    if (--generation.calls > 0) return;
+    if (using.get(name) === generation) using.delete(name);
+    generation.ended?.();
+  };
+  const during = <T>(name: string, call: () => T | Promise<T>): T | Promise<T> => {
+    if (held.size > 0) {
+      const over = held.get(name);
+      if (over !== undefined) return over.then(() => during(name, call));
+    }
+    let generation = using.get(name);
+    if (generation === undefined) using.set(name, (generation = { calls: 0, ended: undefined }));
+    generation.calls++;
+    const mine = generation;
+    let result: T | Promise<T>;
+    try {
+      result = call();
+    } catch (error) {
+      leave(name, mine);
+      throw error;
+    }
+    if (result instanceof Promise) return result.finally(() => leave(name, mine));
+    leave(name, mine);
+    return result;
+  };
+
+  return {
+    during,
+    hold: (name) => {
+      let over = () => {};
+      held.set(name, new Promise<void>((resolve) => { over = resolve; }));
+      return () => {
+        held.delete(name);
+        over();
+      };
+    },
+    idle: (name) => {
+      const generation = using.get(name);
+      if (generation === undefined) return Promise.resolve();
+      using.delete(name);
+      return new Promise((resolve) => { generation.ended = resolve; });
+    },
+  };
+}
