@@ -1,11 +1,14 @@
 // HTTP/1.1 listener on node:http with the manners of Go's server: hands requests to the core in raw form, writes its answers with backpressure.
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { BodyBroken, headerOf } from '../../core/host.ts';
 import type { HandleCall } from '../../app/http/api.ts';
 import { Answer, answerOf } from './answer.ts';
 import { Exchange } from './exchange.ts';
 import { bodyProblem, headProblem, type ParseError, parseProblem, tooLong } from './go-server.ts';
+
+// not imported: the ES form of this module runs all its lazy parts, among them a WebSocket client, 60 ms of the start
+const http = process.getBuiltinModule('node:http');
 
 /** How long a closed connection is still read, so that the caller gets to see the answer; source: net/http, rstAvoidanceDelay. */
 const lingerMs = 500;
@@ -24,7 +27,7 @@ export interface ListenerOptions {
 
 /** Starts nothing: the caller listens. Once it is closing, every answer ends its connection. */
 export function createListener(handle: HandleCall, { maxHeaderBytes, onError = ignore }: ListenerOptions): Server {
-  const server = createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: headersTimeoutMs, connectionsCheckingInterval: 1000, requireHostHeader: false });
+  const server = http.createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: headersTimeoutMs, connectionsCheckingInterval: 1000, requireHostHeader: false });
   server.maxHeadersCount = 0;
   // A caller that has sent all it wants and closed its half still gets its answer.
   (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
@@ -63,7 +66,7 @@ export function createListener(handle: HandleCall, { maxHeaderBytes, onError = i
   });
   server.on('connect', (message, socket) => {
     // node:http hands the bare connection over; the core answers it like any request without a body.
-    const response = new ServerResponse(message);
+    const response = new http.ServerResponse(message);
     response.assignSocket(socket as Socket);
     response.once('finish', () => socket.end());
     response.shouldKeepAlive = false;
