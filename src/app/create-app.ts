@@ -7,6 +7,7 @@ import { createBindingsBlock } from '../blocks/bindings/bindings.ts';
 import { createInputs } from '../blocks/bindings/inputs.ts';
 import { createProcessor } from '../blocks/components/processor.ts';
 import { createComponentStore, type ComponentStore } from '../blocks/components/store.ts';
+import { createComponentUsers } from '../blocks/components/users.ts';
 import { createHealth, type Health } from '../blocks/health/health.ts';
 import { createAddresses, type Resolution } from '../blocks/invoke/addresses.ts';
 import { createEndpoints } from '../blocks/invoke/endpoints.ts';
@@ -25,7 +26,7 @@ import { createApiLog } from './http/api-logging.ts';
 import { createApiRules, invokeRoute } from './http/api-rules.ts';
 import { createApi, type HandleCall } from './http/api.ts';
 import { bindingsRoutes } from './http/bindings.ts';
-import type { Route } from './http/call.ts';
+import { callOf, type Handler, type Route, segment } from './http/call.ts';
 import { createCors } from './http/gate.ts';
 import { healthRoutes, shutdownRoutes } from './http/health.ts';
 import { incomingFromRequest } from './http/incoming.ts';
@@ -43,6 +44,7 @@ import { createAppWatch } from './inbound/app-watch.ts';
 import { createBindingApp } from './inbound/bindings.ts';
 import { createSubscriptions } from './inbound/subscriptions.ts';
 import { createInternalHandler } from './internal/http-leg.ts';
+import { createReload } from './reload.ts';
 import { appConnection, daprVersion, type Settings } from './settings.ts';
 
 export interface AppOptions {
@@ -74,6 +76,11 @@ export interface Outrigger {
    * Resolves when the app is found, or early when the signal is aborted. Rejects with the reason the sidecar cannot run.
    */
   start(signal: AbortSignal): Promise<void>;
+  /**
+   * Makes the running sidecar what these resources say, once the first ones are open (app/reload.ts). undefined: the feature HotReload
+   * is off, or the host cannot watch files. Calls must not overlap.
+   */
+  readonly reload: ((found: ResourceSet) => Promise<'applied' | 'restart'>) | undefined;
   /** Takes no more messages from subscriptions and input bindings; everything else goes on. */
   stopInbound(): Promise<void>;
   /** Resolves when the app is unhealthy, at once when it never was healthy; never without health probes. */
@@ -98,6 +105,8 @@ export function createApp(options: AppOptions): Outrigger {
   const state = createStateBlock({ components, appId, namespace, maxParallel: host.maxParallel });
   const secrets = createSecretsBlock({ components, scopes: configuration.secrets.scopes });
   const pubsub = createPubSubBlock({ components, appId, namespace, maxParallel: host.maxParallel });
+  /** Replaced by hot reload. */
+  let listed = resources;
   const tracing = { tracing: tracingMode(configuration.tracing), samplingRate: samplingRateOf(configuration.tracing.samplingRate) };
   const metadata = createMetadataBlock({
     appId,
@@ -107,8 +116,8 @@ export function createApp(options: AppOptions): Outrigger {
     subscriptions: () => subscriptions.view(),
     httpEndpoints: resources.httpEndpoints.map((r) => r.name),
     resiliencies: [...new Set(resources.resiliencies.map((r) => r.name))],
-    mcpServers: resources.mcpServers.map((r) => r.name),
-    workflowAccessPolicies: resources.workflowAccessPolicies.map((r) => r.name),
+    get mcpServers() { return listed.mcpServers.map((r) => r.name); },
+    get workflowAccessPolicies() { return listed.workflowAccessPolicies.map((r) => r.name); },
     appConnection: appConnection(settings.app),
     initialized: () => initialized,
   });
@@ -140,6 +149,15 @@ export function createApp(options: AppOptions): Outrigger {
   });
   const handleInternal = createInternalHandler({ ...tracing, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
 
+  const users = createComponentUsers();
+  const reload = enabledFeatures(configuration.features).includes('HotReload') && host.files?.watch
+    ? createReload({ components, processor, users, subscriptions, inputs, resources, log, onListed: (found) => { listed = found; } })
+    : undefined;
+  // In every API that uses a component, its name is the third part of the path.
+  const using = (handler: Handler): Handler => (reload ? (c) => users.during(segment(callOf(c), 2), () => handler(c)) : handler);
+  let opened = () => {};
+  const firstOpened = new Promise<void>((resolve) => { opened = resolve; });
+
   const loading = createLoading();
   const open = [...healthRoutes(health, appId), ...metadataRoutes(metadata)];
   const routes: Route[] = [
@@ -150,7 +168,7 @@ export function createApp(options: AppOptions): Outrigger {
     ...lockRoutes(createLockBlock({ components, appId })),
     ...publishRoutes(pubsub, { ...tracing, appId }),
     ...unbuiltRoutes(),
-  ].map((route) => (open.includes(route) ? route : { ...route, handler: loading.hold(route.handler) }));
+  ].map((route) => (open.includes(route) ? route : { ...route, handler: loading.hold(using(route.handler)) }));
   routes.push(...shutdownRoutes(options.onShutdown));
   const isAllowed = createApiRules(configuration.api);
   const { apiLogging } = configuration.logging;
@@ -176,12 +194,14 @@ export function createApp(options: AppOptions): Outrigger {
       resolution = await resolving;
       if (signal.aborted) return;
       loading.done();
+      opened();
       health.setOutbound(true);
       await watch.start(signal);
       if (signal.aborted) return;
       initialized = true;
       runtimeReady();
     },
+    reload: reload && ((found) => firstOpened.then(() => reload.apply(found))),
     stopInbound: async () => {
       takesMessages = false;
       securityReady(false);
@@ -189,6 +209,8 @@ export function createApp(options: AppOptions): Outrigger {
     },
     appUnhealthy: () => watch.unhealthy(),
     stop: async () => {
+      reload?.stop();
+      opened();
       await Promise.all([subscriptions.stop(), inputs?.stop()]);
       await addresses.close();
       await channel?.close();

@@ -6,13 +6,14 @@ import { type Properties, property } from '../../core/metadata.ts';
 import { lockPrefixOf } from '../lock/keys.ts';
 import type { ComponentResource } from '../resources/kinds.ts';
 import { componentLabel } from '../resources/loader.ts';
+import { sameResource } from '../resources/reload.ts';
 import { expandTemplates, redact, type ResolvedItem, type ResolvedItems, resolveItems } from '../resources/values.ts';
 import type { StateEncryption } from '../state/encryption.ts';
 import { stateEncryptionOf } from '../state/encryption-keys.ts';
 import { prefixOf } from '../state/keys.ts';
 import type { AnyDefinition, Block, Closable, Manifest, ManifestRow } from './definition.ts';
 import { categoryOf, isDaprType } from './known-types.ts';
-import type { ComponentStore } from './store.ts';
+import type { ComponentStore, Loaded } from './store.ts';
 
 export interface ProcessorOptions {
   host: Host;
@@ -33,6 +34,15 @@ export interface Processor {
   open(resource: ComponentResource): Promise<void>;
   /** Closes one component and forgets it; one that is parked or unknown is forgotten too. */
   close(name: string): Promise<void>;
+  /** Forgets a component, parked or open, and returns the open one, which is then the caller's to close. */
+  forget(name: string): Loaded | undefined;
+  /** Whether the Configuration lets it load; a refusal is in the log. */
+  allows(resource: ComponentResource): boolean;
+  /**
+   * Whether it is open just as this resource says, its secrets included: false where one has changed or its secret store is gone.
+   * A secret that cannot be read at the moment counts as unchanged.
+   */
+  isCurrent(resource: ComponentResource): Promise<boolean>;
   /** Components that wait for a secret store which is not loaded. */
   parked(): readonly ComponentResource[];
 }
@@ -43,12 +53,21 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const secretLog = options.log.scope('dapr.runtime.processor.secret');
   /** By the secret store waited for. */
   const waiting = new Map<string, ComponentResource[]>();
+  /** What the metadata of an open component came to, to see later whether a secret has changed. */
+  const resolvedOf = new WeakMap<ComponentResource, readonly ResolvedItem[]>();
+
+  const resolve = (resource: ComponentResource): Promise<ResolvedItems> =>
+    resolveItems({ kind: 'Component', ...resource }, resource.metadata, { env: host.env, log: secretLog, secretStore: (name) => components.secretstores.get(name)?.port });
+  const unpark = (name: string): void => {
+    for (const [store, list] of waiting) waiting.set(store, list.filter((resource) => resource.name !== name));
+  };
 
   const open = async (resource: ComponentResource): Promise<void> => {
     const label = componentLabel(resource);
     log.debug(`Loading component: ${label}`);
-    const resolved = await resolveItems({ kind: 'Component', ...resource }, resource.metadata, { env: host.env, log: secretLog, secretStore: (name) => components.secretstores.get(name)?.port });
+    const resolved = await resolve(resource);
     if (resolved.waitsFor !== undefined) {
+      unpark(resource.name);
       waiting.set(resolved.waitsFor, [...(waiting.get(resolved.waitsFor) ?? []), resource]);
       return;
     }
@@ -62,6 +81,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       log.warn(`Error processing component, daprd will exit gracefully: ${text}`);
       throw new Error(text);
     }
+    resolvedOf.set(resource, resolved.items);
     log.info(`Component loaded: ${label}`);
     if (!components.secretstores.has(resource.name)) return;
     const dependents = waiting.get(resource.name) ?? [];
@@ -160,6 +180,13 @@ export function createProcessor(options: ProcessorOptions): Processor {
     }
   };
 
+  const forget = (name: string): Loaded | undefined => {
+    unpark(name);
+    const loaded = components.all().find((component) => component.name === name);
+    if (loaded) components.remove(name);
+    return loaded;
+  };
+
   return {
     load: async (resources) => {
       options.log.info('Loading components…');
@@ -172,12 +199,16 @@ export function createProcessor(options: ProcessorOptions): Processor {
     open: async (resource) => {
       if (isAllowed(resource, options.deny ?? [], options.log)) await open(resource);
     },
-    close: async (name) => {
-      for (const [store, list] of waiting) waiting.set(store, list.filter((resource) => resource.name !== name));
-      const loaded = components.all().find((component) => component.name === name);
-      if (!loaded) return;
-      components.remove(name);
-      await loaded.port.close();
+    close: async (name) => void (await forget(name)?.port.close()),
+    forget,
+    allows: (resource) => isAllowed(resource, options.deny ?? [], options.log),
+    isCurrent: async (resource) => {
+      const open = components.all().find((component) => component.name === resource.name)?.resource;
+      if (open === undefined || !sameResource(open, resource)) return false;
+      if (!resource.metadata.some((item) => item.secretKeyRef)) return true;
+      const now = await resolve(resource);
+      if (now.unread) return true;
+      return now.waitsFor === undefined && JSON.stringify(now.items) === JSON.stringify(resolvedOf.get(open));
     },
     parked: () => [...waiting.values()].flat(),
   };

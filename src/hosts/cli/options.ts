@@ -34,6 +34,8 @@ export interface Launch {
   gracefulShutdownMs: number;
   /** undefined: no block phase. */
   blockShutdownMs: number | undefined;
+  /** Between two looks at the resource folders that no change asked for. */
+  reconcileMs: number;
   placementAddress: string;
   schedulerAddresses: string[];
   /** Sentences for the log at start. */
@@ -157,6 +159,7 @@ export function readLaunch(flags: Flags, env: Environment): Launch | { refusal: 
       maxHeaderBytes: (sizes.maxHeaderBytes > 0 ? sizes.maxHeaderBytes : 1 << 20) + 4096,
       gracefulShutdownMs: (graceful < 0 ? 5 : graceful) * 1000,
       blockShutdownMs: changed.has('dapr-block-shutdown-duration') ? values['dapr-block-shutdown-duration'] : undefined,
+      reconcileMs: values['hot-reload-reconcile-interval'] > 0 ? values['hot-reload-reconcile-interval'] : 60_000,
       placementAddress,
       schedulerAddresses: schedulerAddresses.filter((address) => address !== ''),
       warnings: protocol.endsWith('s') && protocol !== values['app-protocol'].toLowerCase() ? [`The 'app-ssl' flag is deprecated; use 'app-protocol=${protocol}' instead`] : [],

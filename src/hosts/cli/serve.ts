@@ -57,6 +57,11 @@ export async function serve({ readLaunch, log, level, write, platform }: ServeOp
           if (force) setTimeout(() => process.exit(1), 100);
           else run.abort(withoutBlocking);
         },
+        onRestart: () => {
+          if (signals.stop.aborted) return;
+          log.scope('dapr.signals').info("Received signal 'hangup'; restarting"); // as daprd, which sends itself the signal
+          signals.onReload();
+        },
         makeHost: ({ http, address }) => createNodeHost({ runtime: platform.runtime, http, address, write }),
         onListening: (app) => hooks.onListening?.(app, launch),
         onReady: (app) => hooks.onReady?.(app, launch),

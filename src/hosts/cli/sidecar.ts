@@ -1,11 +1,13 @@
 // One run of the sidecar inside the process: reads Configuration and resources, opens the ports, finds the app, stops in order.
 import { createApp, type Outrigger } from '../../app/create-app.ts';
+import { watchFolders, watchResources } from '../../app/reload-watch.ts';
 import type { Manifest } from '../../blocks/components/definition.ts';
 import type { NameResolverManifest } from '../../blocks/invoke/port.ts';
 import { loadConfiguration, readConfigurationFiles } from '../../blocks/resources/configuration.ts';
 import { readResourceDirectories } from '../../blocks/resources/directories.ts';
-import type { Configuration, ResourceSet } from '../../blocks/resources/kinds.ts';
-import { loadResources } from '../../blocks/resources/loader.ts';
+import { enabledFeatures } from '../../blocks/resources/features.ts';
+import type { Configuration } from '../../blocks/resources/kinds.ts';
+import { loadResources, type ResourceText } from '../../blocks/resources/loader.ts';
 import { formatDuration } from '../../core/duration.ts';
 import type { FilesPort, Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
@@ -24,6 +26,8 @@ export interface SidecarContext {
   stop: AbortSignal;
   /** POST /v1.0/shutdown. */
   onShutdown(force: boolean): void;
+  /** Resources have changed in a way that only a restart inside the process can apply. */
+  onRestart(): void;
   makeHost(options: { http: Host['http']; address: string }): Host & { files: FilesPort };
   /** Called when the API listens (components may still be loading). */
   onListening?(app: Outrigger): void;
@@ -57,7 +61,12 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
   const advertised = ['127.0.0.1', 'localhost', '[::1]'].includes(launch.internalAddress) ? launch.internalAddress : address;
   const host = context.makeHost({ http, address: advertised });
   const configuration = await readConfiguration(launch, host.files);
-  const resources = await readResources(launch, host.files, log);
+  const hotReload = enabledFeatures(configuration.features).includes('HotReload');
+  // before the first look, so that no change falls between the two
+  const watch = hotReload && host.files.watch && launch.resourcePaths.length > 0 ? watchFolders(host.files, launch.resourcePaths, log) : undefined;
+  const texts = await readTexts(launch, host.files, log);
+  const load = (found: readonly ResourceText[]) => loadResources(found, { appId: settings.appId, namespace: settings.namespace, log });
+  const resources = load(texts);
   log.info(`${settings.mode} mode configured`);
   log.info(`app id: ${settings.appId}`);
   sayWhatIsMissing(launch, log);
@@ -81,9 +90,16 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
       log.info(`dapr initialized. Status: Running. Init Elapsed ${Math.round(performance.now() - startedAt)}ms`);
       context.onReady?.(app);
     });
+    const reloading = async () => {
+      if (watch === undefined || app.reload === undefined) return;
+      const signal = AbortSignal.any([stop, inner.signal]);
+      const end = await watchResources({ files: host.files, paths: launch.resourcePaths, watch, texts, resources, intervalMs: launch.reconcileMs, load, apply: app.reload, log, signal });
+      if (end === 'restart') context.onRestart();
+    };
+    const running = Promise.all([started, reloading()]);
     // a component that fails while it stops anyway is no reason to fail
-    await Promise.race([aborted(stop), started.then(() => aborted(stop))]);
-    started.catch(() => {});
+    await Promise.race([aborted(stop), running.then(() => aborted(stop))]);
+    running.catch(() => {});
     if (launch.blockShutdownMs !== undefined && stop.reason !== withoutBlocking) await block(app, launch.blockShutdownMs, log);
   } catch (error) {
     inner.abort();
@@ -133,10 +149,8 @@ async function closeAll(app: Outrigger, ports: OpenPorts[], launch: Launch, log:
 const readConfiguration = async ({ configFiles }: Launch, files: FilesPort): Promise<Configuration> =>
   loadConfiguration(await readConfigurationFiles(files, configFiles), process.env);
 
-async function readResources({ resourcePaths, settings }: Launch, files: FilesPort, log: Logger): Promise<ResourceSet> {
-  const texts = resourcePaths.length === 0 ? embeddedResources(process.env, log) : await readResourceDirectories(files, resourcePaths, log);
-  return loadResources(texts, { appId: settings.appId, namespace: settings.namespace, log });
-}
+const readTexts = async ({ resourcePaths }: Launch, files: FilesPort, log: Logger): Promise<ResourceText[]> =>
+  (resourcePaths.length === 0 ? embeddedResources(process.env, log) : readResourceDirectories(files, resourcePaths, log));
 
 /** Flags that are taken without effect in this release, so that nobody waits for what will not come. */
 function sayWhatIsMissing(launch: Launch, log: Logger): void {
