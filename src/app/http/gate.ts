@@ -32,7 +32,7 @@ function joinedBaggage(headers: RawHeaders): string {
   return joined;
 }
 
-/** The signal is the listener's own, asked for only by those who need it. */
+/** The signal is the listener's own, asked for only by those who need it. (A class: each object literal with a getter would get a hidden class of its own.) */
 class ApiContext implements CallContext {
   readonly #incoming: Incoming;
   #traceparent: string | undefined;

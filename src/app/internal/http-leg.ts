@@ -8,6 +8,7 @@ import { textOf } from '../../core/errors.ts';
 import { headerOf, type HttpResponse, type Incoming, type RawHeaders } from '../../core/host.ts';
 import { newSpan, type TracingMode } from '../../core/traceparent.ts';
 import type { HandleCall } from '../http/api.ts';
+import { contextOf } from '../http/gate.ts';
 import { splitTarget } from '../http/path.ts';
 
 const smallBody = 256 * 1024;
@@ -54,10 +55,7 @@ export function createInternalHandler({ channel, maxBodyBytes, tracing, sampling
           if (length !== undefined) list.push('Content-Length', String(length));
         }
       }
-      response = await receiveCall(channel(), { verb: incoming.method, path, query, headers: list, body }, {
-        get signal() { return incoming.signal; },
-        traceparent: '', tracestate: '', baggage: '', // they travel in the headers
-      });
+      response = await receiveCall(channel(), { verb: incoming.method, path, query, headers: list, body }, contextOf(incoming, '', '', '')); // the trace travels in the headers
     } catch (error) {
       return failed(incoming, error instanceof RemoteFailure ? error : new RemoteFailure('Internal', textOf(error), error));
     }
