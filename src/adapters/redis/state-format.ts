@@ -19,7 +19,10 @@ export interface RedisStateOptions {
   waitForReplicas: boolean;
 }
 
-export type RedisState = Required<Pick<StateStore, 'get' | 'set' | 'delete' | 'transact' | 'keysLike' | 'ping'>>;
+export type RedisState = Required<Pick<StateStore, 'get' | 'set' | 'delete' | 'transact' | 'keysLike' | 'ping'>> & {
+  /** The server has RedisJSON. */
+  readonly hasJson: boolean;
+};
 
 const jsonType = 'application/json';
 // EXPIRE counts in milliseconds since 1970, in 63 bits.
@@ -58,6 +61,7 @@ export async function openRedisState(commands: Commands, options: RedisStateOpti
   const asksForJson = ({ metadata }: { metadata: Record<string, string> }) => hasJson && metadata.contentType === jsonType;
 
   return {
+    hasJson,
     ping: async () => void (await command('PING')),
     get: async (request) => read(request.key, asksForJson(request)),
 

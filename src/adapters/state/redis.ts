@@ -2,6 +2,7 @@
 import { defineStateStore } from '../../blocks/state/port.ts';
 import { openRedis } from '../redis/connection.ts';
 import { scriptRunner } from '../redis/scripts.ts';
+import { createQueryIndexes, parseQueryIndexes, redisQuery } from '../redis/query.ts';
 import { redisField, redisSchema } from '../redis/settings.ts';
 import { openRedisState } from '../redis/state-format.ts';
 
@@ -13,16 +14,19 @@ export default defineStateStore({
   summary: 'State in Redis: a node, a cluster, or a master watched by sentinels.',
   metadata: redisSchema('state', {
     ttlInSeconds: redisField.int().optional().describe('Lifetime in seconds of values saved without one; default: they stay'),
-    queryIndexes: redisField.text().default('').describe('JSON; indexes for the query API, which is not built yet'),
+    queryIndexes: redisField.text().default('').describe('Indexes for the query API, a JSON list of `{"name": …, "indexes": [{"key": "person.id", "type": "NUMERIC"}]}`; needs RedisJSON and RediSearch'),
   }),
   open: async ({ connection: settings, ttlInSeconds, queryIndexes }, { log, signal, name }) => {
+    const indexes = parseQueryIndexes(queryIndexes);
     const connection = await openRedis(settings, { log, signal, failing: 'redis store: error connecting to redis at' });
     try {
-      if (queryIndexes !== '') log.warn(`state store ${name}: queryIndexes has no effect, the query API is not built yet`);
-      const state = await openRedisState({ ...connection, script: scriptRunner(connection) }, { ttlInSeconds, textOnly: false, waitForReplicas: true });
+      await createQueryIndexes(connection.command, indexes, log);
+      const { hasJson, ...state } = await openRedisState({ ...connection, script: scriptRunner(connection) }, { ttlInSeconds, textOnly: false, waitForReplicas: true });
       let warned = false;
       return {
         ...state,
+        ...(hasJson ? { features: ['ETAG', 'TRANSACTIONAL', 'TTL', 'QUERY_API', 'KEYS_LIKE'] } : {}),
+        query: redisQuery(connection.command, indexes, hasJson),
         transact: async (operations, metadata, context) => {
           if (!warned) log.warn(`state store ${name}: Redis keeps what a failed transaction has already written, mind that for actors`);
           warned = true;
