@@ -67,16 +67,19 @@ export class Exchange implements Incoming {
     return new Promise((resolve, reject) => {
       const parts: Uint8Array[] = [];
       let total = 0;
+      let tooLarge = false;
       const onData = (part: Uint8Array) => {
         total += part.length;
         if (limit > 0 && total > limit) {
           this.message.removeListener('data', onData);
           parts.push(part);
-          reject(new BodyTooLarge(joined(parts, total).subarray(0, limit)));
           this.message.resume();
+          // what has already come is read first: often it is all, and the connection can go on
+          tooLarge = true;
+          setImmediate(() => reject(new BodyTooLarge(joined(parts, total).subarray(0, limit))));
         } else parts.push(part);
       };
-      this.#read(onData, () => resolve(joined(parts, total)), reject);
+      this.#read(onData, () => { if (!tooLarge) resolve(joined(parts, total)); }, reject);
     });
   }
 
