@@ -111,7 +111,8 @@ describe('outrigger run', () => {
 
   test.each([
     [['--nope'], 'unknown flag: --nope'],
-    [['-f', 'dapr.yaml'], 'not built yet'],
+    [['-f', 'dapr.yaml'], 'there is no run file dapr.yaml'],
+    [['-f', 'dapr.json'], 'a run file ends in .yaml or .yml'],
     [['--log-level', 'loud'], 'invalid value for --log-level: loud'],
     [['--app-id', 'a.b'], 'parameter app-id cannot contain dots'],
   ])('%j is refused', async (flags, message) => {

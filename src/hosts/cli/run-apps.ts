@@ -18,6 +18,7 @@ export async function runApps(file: string, platform: Platform): Promise<number>
   try {
     const path = file !== '-' && existsSync(file) && statSync(file).isDirectory() ? join(file, 'dapr.yaml') : file;
     if (path !== '-' && !/\.ya?ml$/.test(path)) throw new RunFileError(`${path}: a run file ends in .yaml or .yml`);
+    if (path !== '-' && !existsSync(path)) throw new RunFileError(`there is no run file ${path}`);
     const { parse } = await import('yaml');
     ({ apps } = readRunFile(parse(readFileSync(path === '-' ? 0 : path, 'utf8')), path === '-' ? 'stdin' : path, existsSync));
   } catch (error) {
