@@ -1,22 +1,12 @@
 // HTTP routes of the metadata API.
-import { fail } from '../../core/errors.ts';
-import { GoJsonError, goStringify, parseWhole, sortKeys, textOfBytes } from '../../core/go-json.ts';
+import { goStringify, sortKeys, textOfBytes } from '../../core/go-json.ts';
 import type { MetadataBlock } from '../../blocks/metadata/metadata.ts';
-import { callOf, empty, type Handler, json, type Route, segment, universalBody } from './call.ts';
+import { callOf, checkBody, empty, type Handler, json, type Route, segment, universalBody } from './call.ts';
 
 export function metadataRoutes(metadata: MetadataBlock): Route[] {
   const get: Handler = async (c) => {
     const call = callOf(c);
-    // A "universal" handler: a body on GET is parsed, though nothing in it matters.
-    if (call.incoming.hasBody) {
-      const text = textOfBytes(await universalBody(call));
-      try {
-        if (text !== '') parseWhole(text);
-      } catch (error) {
-        if (error instanceof GoJsonError || error instanceof SyntaxError) throw fail('malformedBody', { error: error.message });
-        throw error;
-      }
-    }
+    await checkBody(call);
     const { extended, ...view } = metadata.view();
     // Order of the fields as Dapr prints them.
     const { id, runtimeVersion, enabledFeatures, actors, components, ...others } = view;

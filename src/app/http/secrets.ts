@@ -1,17 +1,19 @@
 // HTTP routes of the secrets building block.
 import { goStringify, sortKeys } from '../../core/go-json.ts';
 import type { SecretsBlock } from '../../blocks/secrets/secrets.ts';
-import { callOf, empty, type Handler, type HttpCall, json, type Route, segment } from './call.ts';
+import { callOf, checkBody, empty, type Handler, type HttpCall, json, type Route, segment } from './call.ts';
 import { queryMetadata } from './path.ts';
 
 export function secretsRoutes(secrets: SecretsBlock): Route[] {
   const found = (call: HttpCall, data: unknown) => (data === null ? empty(call) : json(call, 200, `${goStringify(sortKeys(data))}\n`));
   const get: Handler = async (c) => {
     const call = callOf(c);
+    await checkBody(call);
     return found(call, await secrets.get(segment(call, 2), segment(call, 3), queryMetadata(call.query), call.context));
   };
   const bulk: Handler = async (c) => {
     const call = callOf(c);
+    await checkBody(call);
     return found(call, await secrets.bulkGet(segment(call, 2), queryMetadata(call.query), call.context));
   };
   const group = 'secrets/v1';
