@@ -128,6 +128,8 @@ function write(exchange: Exchange, answer: Response, staysOpen: boolean): void {
   } else if (message.httpVersionMinor === 0) {
     if (response.shouldKeepAlive) list.push('Connection', 'keep-alive');
   } else if (!response.shouldKeepAlive && headerOf(list, 'connection') === undefined) list.push('Connection', 'close');
+  // The caller has closed its half and nothing follows: Node, told nothing about the connection, would hold it for ever.
+  if (message.socket.readableEnded && (message.socket as Line)[latest] === exchange) response.shouldKeepAlive = false;
 
   const bodiless = status === 204 || status === 304 || message.method === 'HEAD';
   if (content instanceof ReadableStream) {
