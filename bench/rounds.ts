@@ -23,6 +23,7 @@ export type Row = {
   cpuMicros: number;
   kept: number;
   errors: number;
+  lost: number;
 };
 export type Measured = { name: string; title: string; rate: number; rows: Row[] };
 
@@ -69,6 +70,7 @@ export async function measure({ name, title, contenders }: ScenarioPlan, generat
       cpuMicros: mid(even, (s) => (s.cpuMs * 1e6) / (rate * (seconds * 1000 + 300))),
       kept: mid(even, (s) => s.kept),
       errors: [...fast, ...even].reduce((sum, s) => sum + s.errors, 0),
+      lost: [...fast, ...even].reduce((sum, s) => sum + s.lost, 0),
     };
   });
   return { name, title, rate, rows };

@@ -2,8 +2,8 @@
 //
 //   node bench/run.ts [options]
 //     --runtime node|bun     the host of the built sidecar and of the bare programs (default node)
-//     --command 'CMD'        a Dapr-compatible sidecar, daprd's flags are appended; repeatable; `built`, `built:node`,
-//                            `built:bun` stand for this project's own (default: built)
+//     --command 'CMD'        a Dapr-compatible sidecar, daprd's flags are appended; repeatable; `name=CMD` names its rows;
+//                            `built`, `built:node`, `built:bun` stand for this project's own (default: built)
 //     --url URL              a sidecar that runs already on this machine: state store `memory`, app id `bench-app`
 //     --only WORDS           scenarios whose name contains one of these words: set, get, deliver, invoke-one, invoke-two
 //     --stores LIST          memory,sqlite,redis (default memory)

@@ -16,10 +16,11 @@ export type Command = { name: string; words: string[] };
 export const appId = 'bench-app';
 const bin = (name: string) => resolve(import.meta.dirname, '../node_modules/.bin', name);
 
-/** `built`, `built:bun` and the like are this project's own sidecar; anything else is a command line. */
+/** `built`, `built:bun` and the like are this project's own sidecar; anything else is a command line, with `name=` before it if wanted. */
 export function readCommand(text: string, runtime: Runtime): Command {
   const built = text.match(/^built(?::(node|bun|deno))?$/);
-  if (!built) return { name: text.split(' ')[0]?.split('/').pop() ?? text, words: text.split(' ') };
+  const [, name, line = text] = text.match(/^([\w.-]+)=(.*)$/) ?? [];
+  if (!built) return { name: name ?? line.split(' ')[0]?.split('/').pop() ?? line, words: line.split(' ') };
   const host = (built[1] ?? runtime) as Runtime;
   return { name: `outrigger (${host})`, words: sidecarCommand(host) };
 }

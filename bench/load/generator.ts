@@ -20,8 +20,10 @@ export type Result = {
   /** Completed per second. */
   perSecond: number;
   latency: Quantiles;
-  /** Answers that were no 2xx, broken connections, messages that never arrived. */
+  /** Answers that were no 2xx, and broken connections. */
   errors: number;
+  /** What was still missing two seconds after the end: requests without an answer, messages that did not arrive. */
+  lost: number;
   /** Of a fixed-rate run: the share of requests that could be completed. */
   kept: number;
 };
@@ -83,7 +85,7 @@ export async function run(job: Job): Promise<Result> {
   for (const stop = performance.now() + drainMs; performance.now() < stop && started.some((at) => at >= 0); ) await until(performance.now() + 5);
   const lost = started.reduce((count, at) => count + (at >= 0 ? 1 : 0), 0) + late.length;
   load.close();
-  return { perSecond: samples.length / (job.ms / 1000), latency: quantiles(samples), errors: errors + lost, kept: due ? samples.length / due : 1 };
+  return { perSecond: samples.length / (job.ms / 1000), latency: quantiles(samples), errors, lost, kept: due ? samples.length / due : 1 };
 }
 
 type Load = { open(completed: (slot: number, ok: boolean) => void): Promise<void>; send(slot: number): void; close(): void };

@@ -1,17 +1,18 @@
 // The tables and bars of the terminal.
+import { median } from '../load/samples.ts';
 import type { Measured, Row } from '../rounds.ts';
 
 export type ProcessRow = { name: string; readyMs: number; idleRssMb: number; idleAnonMb: number; loadedRssMb?: number; loadedAnonMb?: number };
 
 export function scenarioTable({ title, rate, rows }: Measured): string {
-  const direct = rows.find(({ role }) => role === 'direct')?.perSecond;
-  const bare = rows.find(({ role }) => role === 'bare')?.perSecond;
+  const direct = rows.find(({ role }) => role === 'direct');
+  const bare = rows.find(({ role }) => role === 'bare');
   const most = Math.max(...rows.map(({ perSecond }) => perSecond));
   const cells = rows.map((row) => [
     row.name,
     whole(row.perSecond),
-    bare ? (row.perSecond / bare).toFixed(2) : '',
-    direct ? (row.perSecond / direct).toFixed(2) : '',
+    ratio(row, bare),
+    ratio(row, direct),
     `${whole(Math.min(...row.rounds))}–${whole(Math.max(...row.rounds))}`,
     row.cores.toFixed(2),
     ms(row.p50),
@@ -32,7 +33,12 @@ export function processTable(rows: ProcessRow[]): string {
   );
 }
 
-const trouble = ({ errors, kept }: Row) => [errors ? `${errors} errors` : '', kept < 0.99 ? `kept ${Math.round(kept * 100)} %` : ''].filter(Boolean).join(', ');
+// round by round, then the median: neighbours in time had the same weather
+function ratio({ rounds }: Row, to: Row | undefined): string {
+  return to ? median(rounds.map((perSecond, i) => perSecond / (to.rounds[i] ?? Number.NaN))).toFixed(2) : '';
+}
+
+const trouble = ({ errors, lost, kept }: Row) => [errors ? `${errors} errors` : '', lost ? `${lost} lost` : '', kept < 0.99 ? `kept ${Math.round(kept * 100)} %` : ''].filter(Boolean).join(', ');
 const bar = (share: number) => '█'.repeat(Math.max(1, Math.round(share * 24)));
 const ms = (value: number) => (value < 10 ? value.toFixed(2) : value.toFixed(1));
 const whole = (value: number) => Math.round(value).toLocaleString('en-US');
