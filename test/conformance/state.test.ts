@@ -16,7 +16,7 @@ const postgresql = (version: string, quirks: Pick<StateRow['quirks'], 'badEtag' 
     const postgres = await startPostgres();
     return { metadata: { connectionString: `host=127.0.0.1 port=${postgres.port} user=postgres database=postgres` }, stop: () => postgres.stop() };
   },
-  operations: ['etag', 'firstWrite', 'transaction', 'ttl', 'keysLike'],
+  operations: ['etag', 'firstWrite', 'transaction', 'ttl', 'keysLike', ...(version === 'v1' ? (['query'] as const) : [])],
   quirks: { ...quirks, tellsExpiry: true, keepsTtl: false },
 });
 

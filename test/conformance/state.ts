@@ -10,7 +10,7 @@ import type { ServerName } from '../harness/servers.ts';
 import { openComponent } from './open.ts';
 
 /** What a store declares; what it does not is asserted absent. */
-export type StateOperation = 'etag' | 'firstWrite' | 'transaction' | 'ttl' | 'keysLike' | 'deleteWithPrefix';
+export type StateOperation = 'etag' | 'firstWrite' | 'transaction' | 'ttl' | 'keysLike' | 'deleteWithPrefix' | 'query';
 
 export interface StateRow {
   type: string;
@@ -96,7 +96,7 @@ export function describeStateStore(row: StateRow): void {
 
     describe('features', () => {
       test('are those it declares', () => {
-        const declared = { ETAG: has('etag'), TRANSACTIONAL: has('transaction'), TTL: has('ttl'), KEYS_LIKE: has('keysLike'), DELETE_WITH_PREFIX: has('deleteWithPrefix'), QUERY_API: false };
+        const declared = { ETAG: has('etag'), TRANSACTIONAL: has('transaction'), TTL: has('ttl'), KEYS_LIKE: has('keysLike'), DELETE_WITH_PREFIX: has('deleteWithPrefix'), QUERY_API: has('query') };
         expect(Object.fromEntries(Object.keys(declared).map((feature) => [feature, loaded.features.includes(feature)]))).toEqual(declared);
       });
       test('what is not declared is not there', () => {
@@ -468,6 +468,60 @@ export function describeStateStore(row: StateRow): void {
         await put(['kl6-long']);
         await expect.poll(() => found('kl6-%'), { timeout: 5 * seconds }).toEqual(['kl6-long']);
       });
+    });
+
+    when('query')('queries', () => {
+      const products: Record<string, unknown> = {
+        q1: { product: { value: 11.5, name: 'first' }, color: 'red', kept: true },
+        q2: { product: { value: 0.25, name: 'second' }, color: 'blue', kept: false },
+        q3: { product: { value: 2.5, name: "th'ird" }, color: 'red', kept: true },
+        q4: { product: { value: 12.5, name: 'fourth' }, color: 'green', "q'uote": 'x' },
+      };
+      beforeAll(() => store.save(Object.entries(products).map(([k, value]) => item(k, json(value))), background));
+      afterAll(async () => void (await Promise.all(Object.keys(products).map((k) => remove(k)))));
+      const query = (filter: unknown, more: Record<string, unknown> = {}, metadata: Record<string, string> = {}) =>
+        store.query(JSON.stringify({ filter: { AND: [{ IN: { color: ['red', 'blue', 'green'] } }, filter] }, sort: [{ key: 'product.name', order: 'ASC' }], ...more }), metadata, background);
+      const names = async (...args: Parameters<typeof query>) => (await query(...args)).results.map((result) => result.key);
+      const red = { EQ: { color: 'red' } };
+
+      test('give keys, values and etags', async () => {
+        const { results, token } = await query(red);
+        expect(results.map(({ key: k, data }) => [k, JSON.parse(text(data) as string)])).toEqual([['q1', products.q1], ['q3', products.q3]]);
+        expect(results.map((result) => result.etag)).toEqual([await etag('q1'), await etag('q3')]);
+        expect(token).toBeUndefined();
+      });
+      test('know every operator', async () => {
+        expect(await names({ OR: [{ EQ: { color: 'blue' } }, { IN: { 'product.name': ['first', "th'ird"] } }] })).toEqual(['q1', 'q2', 'q3']);
+        expect(await names({ AND: [red, { GTE: { 'product.value': 2.5 } }, { NEQ: { 'product.name': 'first' } }] })).toEqual(['q3']);
+        expect(await names({ OR: [{ AND: [{ GT: { 'product.value': 12 } }, { EQ: { color: 'green' } }] }, { LTE: { 'product.value': 0.25 } }] })).toEqual(['q4', 'q2']);
+        expect(await names({ LT: { 'product.value': 0.3 } })).toEqual(['q2']);
+        expect(await names({ EQ: { kept: true } })).toEqual(['q1', 'q3']);
+        expect(await names({ EQ: { nowhere: 1 } })).toEqual([]);
+      });
+      test('come in pages', async () => {
+        const first = await query({ NEQ: { color: 'x' } }, { page: { limit: 3 } });
+        expect(first.results.map((result) => result.key)).toEqual(['q1', 'q4', 'q2']);
+        const second = await query({ NEQ: { color: 'x' } }, { page: { limit: 3, token: first.token } });
+        expect(second.results.map((result) => result.key)).toEqual(['q3']);
+        expect((await query({ NEQ: { color: 'x' } }, { page: { limit: 3, token: second.token } })).results).toEqual([]);
+      });
+      test('are no way into the database', async () => {
+        expect(await names({ EQ: { "q'uote": 'x' } })).toEqual(['q4']);
+        expect(await names({ EQ: { "color' = '' OR 1=1 --": 'x' } })).toEqual([]);
+        expect(await names({ EQ: { '\\': 'x' } })).toEqual([]);
+        expect(await names({ EQ: { color: "red' OR '1'='1" } })).toEqual([]);
+        expect(await refusal(query(red, { sort: [{ key: 'color', order: 'ASC; DROP TABLE state' }] }))).toBe(500);
+        expect(await read('q1')).not.toBeNull();
+      });
+      test.runIf(has('ttl'))('do not find what has expired', async () => {
+        await save('q5', json({ color: 'expired' }), { metadata: { ttlInSeconds: '1' } });
+        const expired = async () => (await store.query('{"filter":{"EQ":{"color":"expired"}}}', {}, background)).results.length;
+        expect(await expired()).toBe(1);
+        await expect.poll(expired, { timeout: 5 * seconds }).toBe(0);
+      });
+    });
+    test.skipIf(has('query'))('queries are refused', async () => {
+      await expect(store.query('{}', {}, background)).rejects.toThrow(/does not support querying|redis-json server support is required/);
     });
 
     when('deleteWithPrefix')('deletes by prefix', () => {
