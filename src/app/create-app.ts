@@ -5,6 +5,7 @@ import { samplingRateOf, tracingMode } from '../core/traceparent.ts';
 import type { Manifest } from '../blocks/components/definition.ts';
 import { createBindingsBlock } from '../blocks/bindings/bindings.ts';
 import { createInputs } from '../blocks/bindings/inputs.ts';
+import { createConfigurationBlock } from '../blocks/configuration/configuration.ts';
 import { createProcessor } from '../blocks/components/processor.ts';
 import { createComponentStore, type ComponentStore } from '../blocks/components/store.ts';
 import { createComponentUsers } from '../blocks/components/users.ts';
@@ -27,6 +28,7 @@ import { createApiRules, invokeRoute } from './http/api-rules.ts';
 import { createApi, type HandleCall } from './http/api.ts';
 import { bindingsRoutes } from './http/bindings.ts';
 import { callOf, type Handler, type Route, segment } from './http/call.ts';
+import { configurationRoutes } from './http/configuration.ts';
 import { createCors } from './http/gate.ts';
 import { healthRoutes, shutdownRoutes } from './http/health.ts';
 import { incomingFromRequest } from './http/incoming.ts';
@@ -42,6 +44,7 @@ import { createAppChannel } from './inbound/app-channel.ts';
 import { askAppConfig } from './inbound/app-config.ts';
 import { createAppWatch } from './inbound/app-watch.ts';
 import { createBindingApp } from './inbound/bindings.ts';
+import { createConfigurationApp } from './inbound/configuration.ts';
 import { createSubscriptions } from './inbound/subscriptions.ts';
 import { createInternalHandler } from './internal/http-leg.ts';
 import { createReload } from './reload.ts';
@@ -165,6 +168,7 @@ export function createApp(options: AppOptions): Outrigger {
     ...stateRoutes(state),
     ...secretsRoutes(secrets),
     ...bindingsRoutes(createBindingsBlock({ components }), tracing),
+    ...configurationRoutes(createConfigurationBlock({ components }), channel && createConfigurationApp({ channel, log })),
     ...lockRoutes(createLockBlock({ components, appId })),
     ...publishRoutes(pubsub, { ...tracing, appId }),
     ...unbuiltRoutes(),
@@ -186,7 +190,7 @@ export function createApp(options: AppOptions): Outrigger {
     components,
     start: async (signal) => {
       if (signal.aborted) return loading.cancelled();
-      signal.addEventListener('abort', () => loading.cancelled(), { once: true });
+      signal.addEventListener('abort', () => { loading.cancelled(); reload?.stop(); }, { once: true });
       const self = { appId, namespace, address: host.address, internalPort: settings.internalPort, httpPort: settings.httpPort, appPort: settings.app.port };
       const resolving = openResolver({ configuration: configuration.nameResolution, mode: settings.mode, manifest: options.nameResolvers ?? [], host, log, self });
       await processor.load(resources.components);

@@ -31,7 +31,7 @@ export interface Reload {
    * without ignoreErrors does not open. Calls must not overlap.
    */
   apply(found: ResourceSet): Promise<'applied' | 'restart'>;
-  /** No component is opened from now on, and old ones that are still in use are closed. */
+  /** No component is opened from now on, old ones that are still in use are closed, and calls that wait for a new one go on without. */
   stop(): void;
 }
 
@@ -92,11 +92,13 @@ export function createReload(options: ReloadOptions): Reload {
     const before = new Set(components.all());
     await quiet(old);
     const release = users.hold(old.name);
+    stopped.signal.addEventListener('abort', release); // a stop waits for the calls
     try {
       processor.forget(old.name);
       await retire(old, users.idle(old.name));
       await open(resource);
     } finally {
+      stopped.signal.removeEventListener('abort', release);
       release();
     }
     await messages(before);
@@ -125,16 +127,18 @@ export function createReload(options: ReloadOptions): Reload {
   const applyComponents = async (found: readonly ComponentResource[]): Promise<void> => {
     const names = new Set(found.map((resource) => resource.name));
     const open = components.all().flatMap(({ resource }) => (resource ? [resource] : []));
+    const opened = new Set(open.map((resource) => resource.name));
     for (const { name } of processor.parked()) processor.forget(name); // they come again among the new ones, as their YAML is now
     for (const resource of open) if (!names.has(resource.name) && !isForActors(resource)) await remove(resource);
     const isSecretStore = (resource: ComponentResource) => resource.type.startsWith('secretstores.');
     const ordered = [...found.filter(isSecretStore), ...found.filter((resource) => !isSecretStore(resource))];
-    for (const resource of ordered) {
+    for (const resource of ordered.filter(({ name }) => opened.has(name))) {
       const old = loadedOf(resource.name);
       if (stopped.signal.aborted || old === undefined || (await processor.isCurrent(resource)) || isForActors(resource, old.resource)) continue;
       await replace(old, resource);
     }
-    for (const resource of ordered) {
+    for (const resource of ordered.filter(({ name }) => !opened.has(name))) {
+      // one that waited for its secret store may be open by now
       if (stopped.signal.aborted || loadedOf(resource.name) !== undefined || isForActors(resource)) continue;
       await create(resource);
     }
