@@ -78,6 +78,13 @@ export const rows = {
   invoke: row('ERR_DIRECT_INVOKE', 500, 'Internal', 'failed to invoke, id: {appId}, err: {error}'),
   invokeDenied: row('ERR_DIRECT_INVOKE', 403, 'PermissionDenied', 'failed to invoke, id: {appId}, err: {error}'),
 
+  // configuration
+  configurationStoreNotConfigured: row('ERR_CONFIGURATION_STORE_NOT_CONFIGURED', 500, 'FailedPrecondition', 'configuration stores not configured'),
+  configurationStoreNotFound: row('ERR_CONFIGURATION_STORE_NOT_FOUND', 400, 'InvalidArgument', 'configuration store {store} not found'),
+  configurationGet: row('ERR_CONFIGURATION_GET', 500, 'Internal', 'failed to get {keys} from Configuration store {store}: {error}'),
+  configurationSubscribe: row('ERR_CONFIGURATION_SUBSCRIBE', 500, 'InvalidArgument', 'failed to subscribe {keys} from Configuration store {store}: {error}'),
+  configurationUnsubscribe: row('ERR_CONFIGURATION_UNSUBSCRIBE', 500, 'Internal', 'failed to unsubscribe to configuration request {id}: {error}'),
+
   // lock
   lockStoreNotConfigured: row('ERR_LOCK_STORE_NOT_CONFIGURED', 500, 'FailedPrecondition', 'lock store is not configured'),
   lockStoreNotFound: row('ERR_LOCK_STORE_NOT_FOUND', 400, 'InvalidArgument', 'lock store {store} not found'),
@@ -93,7 +100,6 @@ export const rows = {
   outboundNotReady: row('ERR_OUTBOUND_HEALTH_NOT_READY', 500, 'Internal', 'dapr outbound is not ready'),
 
   // building blocks that are routed but not built yet
-  configurationStoreNotConfigured: row('ERR_CONFIGURATION_STORE_NOT_CONFIGURED', 500, 'FailedPrecondition', 'configuration stores not configured'),
   actorNoPlacement: row('ERR_ACTOR_NO_PLACEMENT', 400, 'Unavailable', 'placement service is not configured'),
   cryptoProvidersNotConfigured: row('ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED', 500, 'Internal', 'crypto providers not configured'),
   conversationNotFound: row('ERR_CONVERSATION_NOT_FOUND', 400, 'InvalidArgument', 'failed finding conversation component {name}'),

@@ -29,24 +29,29 @@ export interface PostgresPool {
   close(): Promise<void>;
 }
 
+/** What one connection of `pg` needs to know. */
+export const clientConfig = (connection: PostgresConnection, ssl: PostgresTls) => ({
+  host: connection.host,
+  port: connection.port,
+  user: connection.user,
+  password: connection.password,
+  database: connection.database,
+  application_name: connection.applicationName,
+  options: connection.options,
+  ssl,
+  connectionTimeoutMillis: connection.connectTimeoutMs,
+  query_timeout: connection.timeoutMs,
+  keepAlive: true,
+});
+
 /** Connects once, to learn that it works and whether the server speaks TLS. Rejects with the reason when it does not. */
 export async function openPostgres(connection: PostgresConnection, log: Logger): Promise<PostgresPool> {
   const { default: pg } = await import('pg');
   const config = (ssl: PostgresTls) => ({
-    host: connection.host,
-    port: connection.port,
-    user: connection.user,
-    password: connection.password,
-    database: connection.database,
-    application_name: connection.applicationName,
-    options: connection.options,
-    ssl,
-    connectionTimeoutMillis: connection.connectTimeoutMs,
-    query_timeout: connection.timeoutMs,
+    ...clientConfig(connection, ssl),
     max: connection.maxConns,
     idleTimeoutMillis: connection.idleMs,
     maxLifetimeSeconds: connection.lifetimeMs / 1000,
-    keepAlive: true,
     // an idle connection must not keep a sidecar alive that has nothing else to do
     allowExitOnIdle: true,
   });
@@ -140,7 +145,7 @@ const sqlState = (error: unknown): string | undefined => {
 };
 
 /** The server was reached but wants it the other way: with TLS, or without. */
-const dependsOnTls = (error: unknown): boolean => sqlState(error) === '28000' || /does not support SSL|establishing an SSL connection/.test(textOf(error));
+export const dependsOnTls = (error: unknown): boolean => sqlState(error) === '28000' || /does not support SSL|establishing an SSL connection/.test(textOf(error));
 
 /** The server refused before it did anything, because what it had prepared is out of date or gone. */
 const notRun = (error: unknown): boolean => sqlState(error) === '26000' || (sqlState(error) === '0A000' && /cached plan/.test(textOf(error)));
@@ -155,7 +160,7 @@ const isLost = (error: unknown): boolean => {
 /** A connection after such an error is not given to anybody else. */
 const spoiled = (error: unknown): boolean => sqlState(error) === undefined || isLost(error) || notRun(error);
 
-const describe = (error: unknown): string => {
+export const describe = (error: unknown): string => {
   const state = sqlState(error);
   if (state !== undefined) return `${(error as { severity: string }).severity}: ${textOf(error)} (SQLSTATE ${state})`;
   // a name with several addresses: one refusal each, and no text of its own

@@ -19,14 +19,6 @@ export function unbuiltRoutes(): Route[] {
     row(['DELETE'], `${actor}/reminders/:name`, 'UnregisterActorReminder', 'actors/v1', 'actorNoPlacement'),
     row(write, `${actor}/timers/:name`, 'RegisterActorTimer', 'actors/v1', 'actorNoPlacement'),
     row(['DELETE'], `${actor}/timers/:name`, 'UnregisterActorTimer', 'actors/v1', 'actorNoPlacement'),
-    ...(['v1.0', 'v1.0-alpha1'] as const).flatMap((v) => {
-      const group = v === 'v1.0' ? 'configuration/v1' : 'configuration/v1alpha1';
-      return [
-        row(['GET'], `${v}/configuration/:storeName`, 'GetConfiguration', group, 'configurationStoreNotConfigured'),
-        row(['GET'], `${v}/configuration/:storeName/subscribe`, 'SubscribeConfiguration', group, 'configurationStoreNotConfigured'),
-        row(['GET'], `${v}/configuration/:storeName/:configurationSubscribeID/unsubscribe`, 'UnsubscribeConfiguration', group, 'configurationStoreNotConfigured'),
-      ];
-    }),
     ...['getkey', 'encrypt', 'decrypt', 'wrapkey', 'unwrapkey', 'sign', 'verify'].map((op) => row(['POST'], `v1.0-alpha1/subtlecrypto/:name/${op}`, `Subtle${op}`, 'subtlecrypto/v1alpha1', 'unimplemented')),
     row(['PUT'], 'v1.0-alpha1/crypto/:name/encrypt', 'Encrypt', 'crypto/v1alpha1', 'cryptoProvidersNotConfigured'),
     row(['PUT'], 'v1.0-alpha1/crypto/:name/decrypt', 'Decrypt', 'crypto/v1alpha1', 'cryptoProvidersNotConfigured'),

@@ -1,6 +1,7 @@
 // The open components of a sidecar, by building block and name, in load order.
 import type { Properties } from '../../core/metadata.ts';
 import type { Binding } from '../bindings/port.ts';
+import type { ConfigurationStore } from '../configuration/port.ts';
 import type { LockStore } from '../lock/port.ts';
 import type { PubSub } from '../pubsub/port.ts';
 import type { ComponentResource } from '../resources/kinds.ts';
@@ -32,6 +33,7 @@ export interface ComponentStore {
   readonly pubsub: ReadonlyMap<string, Loaded<PubSub>>;
   readonly bindings: ReadonlyMap<string, Loaded<Binding>>;
   readonly lock: ReadonlyMap<string, Loaded<LockStore>>;
+  readonly configuration: ReadonlyMap<string, Loaded<ConfigurationStore>>;
   add(component: Loaded): void;
   remove(name: string): void;
   /** Load order. */
@@ -39,10 +41,10 @@ export interface ComponentStore {
 }
 
 export function createComponentStore(): ComponentStore {
-  const maps = { state: new Map(), secretstores: new Map(), pubsub: new Map(), bindings: new Map(), lock: new Map() } as Partial<Record<Block, Map<string, Loaded<never>>>>;
+  const maps = { state: new Map(), secretstores: new Map(), pubsub: new Map(), bindings: new Map(), lock: new Map(), configuration: new Map() } as Partial<Record<Block, Map<string, Loaded<never>>>>;
   const order: Loaded[] = [];
   return {
-    ...(maps as unknown as Pick<ComponentStore, 'state' | 'secretstores' | 'pubsub' | 'bindings' | 'lock'>),
+    ...(maps as unknown as Pick<ComponentStore, 'state' | 'secretstores' | 'pubsub' | 'bindings' | 'lock' | 'configuration'>),
     add: (component) => {
       maps[component.block]?.set(component.name, component as Loaded<never>);
       order.push(component);
