@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'outrigger-launcher-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const run = (file: string, args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; argv0?: string } = {}) => {
-  const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', cwd: folder, ...options });
+  const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', cwd: folder, timeout: 20_000, ...options });
   return { status, stdout, stderr };
 };
 const version = { status: 0, stdout: '1.18.2\n', stderr: '' };
@@ -25,7 +25,7 @@ describe('the launcher', () => {
   });
   test('starts with an empty environment and without a PATH', () => {
     expect(run(daprd, ['--version'], { env: {} })).toEqual(version);
-    expect(run(daprd, ['--version'], { env: { PATH: '', CDPATH: '/tmp', HOME: '/nonexistent' } })).toEqual(version);
+    expect(run(daprd, ['--version'], { env: { PATH: '', CDPATH: '/tmp', HOME: folder } })).toEqual(version);
   });
   test('starts through links to links, relative ones too, with blanks in their names', () => {
     const there = join(folder, 'a place');
@@ -36,7 +36,7 @@ describe('the launcher', () => {
     expect(run('./second', ['--version'])).toEqual(version);
   });
   test('passes every argument on as it is', () => {
-    expect(run(daprd, ['--log-file', '/nonexistent/with blank', '--app-id', "it's $HOME *"]).stdout).toContain(`app_id="it's $HOME *"`);
+    expect(run(daprd, ['--log-file', join(folder, 'missing/with blank'), '--app-id', "it's $HOME *"]).stdout).toContain(`app_id="it's $HOME *"`);
     expect(run(daprd, ['--app-id', '']).stdout).toContain('parameter app-id cannot be empty');
   });
   test('says what to do where nothing is built', () => {
