@@ -48,6 +48,9 @@ export const rows = {
   stateOperationNotSupported: row('ERR_NOT_SUPPORTED_STATE_OPERATION', 400, 'Unimplemented', 'operation type {operation} not supported'),
   stateTransactionsNotSupported: row('ERR_STATE_STORE_NOT_SUPPORTED', 500, 'Unimplemented', "state store {store} doesn't support transactions", { reason: 'DAPR_STATE_TRANSACTIONS_NOT_SUPPORTED', resource: 'state' }),
   stateQueryNotSupported: row('ERR_STATE_STORE_NOT_SUPPORTED', 500, 'Internal', 'state store does not support querying', { reason: 'DAPR_STATE_QUERYING_NOT_SUPPORTED', resource: 'state' }),
+  // ours: Dapr has no HTTP call that lists keys
+  stateKeysNotSupported: row('ERR_STATE_STORE_NOT_SUPPORTED', 500, 'Unimplemented', 'state store {store} does not support listing keys', { reason: 'DAPR_STATE_LISTING_NOT_SUPPORTED', resource: 'state' }),
+  stateKeys: row('ERR_STATE_KEYS', 500, 'Internal', 'failed listing keys of state store {store}: {error}'),
   stateTooManyTransactions: row('ERR_STATE_STORE_TOO_MANY_TRANSACTIONS', 400, 'InvalidArgument', 'the transaction contains {count} operations, which is more than what the state store supports: {max}', { reason: 'DAPR_STATE_TOO_MANY_TRANSACTIONS', resource: 'state' }),
   stateQuery: row('ERR_STATE_QUERY', 500, 'Internal', 'state store {store} query failed: {error}', { reason: 'DAPR_STATE_QUERY_FAILED', resource: 'state' }),
 

@@ -470,6 +470,54 @@ export function describeStateStore(row: StateRow): void {
       });
     });
 
+    when('keysLike')('the keys of an app', () => {
+      const own = ['a1', 'a2', 'b%1', 'b_1', 'bx1', 'back\\slash', 'ü'];
+      const foreign = ['conformance||actor||1||a1', 'other||a1', 'conformanceX||a1', 'a1'];
+      beforeAll(async () => {
+        const earlier = (await everything()).keys;
+        await Promise.all(earlier.map((k) => remove(k)));
+        await store.save(own.map((k) => item(k, json(1))), background);
+        await put(foreign);
+      });
+      afterAll(async () => {
+        await clear(foreign);
+        await Promise.all(own.map((k) => remove(k)));
+      });
+      const everything = () => store.keys({ pageSize: 10_000 }, background);
+      const keys = async (choice: { prefix?: string; pattern?: string }) => (await store.keys({ ...choice, pageSize: 100 }, background)).keys.sort();
+
+      test('are its own alone, as it calls them', async () => expect((await everything()).keys.sort()).toEqual([...own].sort()));
+      test('by prefix, in which nothing is a pattern', async () => {
+        expect(await keys({ prefix: 'a' })).toEqual(['a1', 'a2']);
+        expect(await keys({ prefix: 'b_' })).toEqual(['b_1']);
+        expect(await keys({ prefix: 'b%' })).toEqual(['b%1']);
+        expect(await keys({ prefix: 'back\\' })).toEqual(['back\\slash']);
+        expect(await keys({ prefix: 'actor' })).toEqual([]);
+        expect(await keys({ prefix: '' })).toHaveLength(own.length);
+      });
+      test('by pattern, which cannot leave the app', async () => {
+        expect(await keys({ pattern: '%1' })).toEqual(['a1', 'b%1', 'b_1', 'bx1'].sort());
+        expect(await keys({ pattern: 'b_1' })).toEqual(['b%1', 'b_1', 'bx1'].sort());
+        expect(await keys({ pattern: 'b\\_1' })).toEqual(['b_1']);
+        expect(await keys({ pattern: '%\\' })).toEqual([]);
+        expect(await keys({ pattern: '%||%' })).toEqual([]);
+      });
+      test('in pages', async () => {
+        const found: string[] = [];
+        let continuationToken: string | undefined;
+        do {
+          const page = await store.keys({ pageSize: 2, continuationToken }, background);
+          expect(page.keys.length).toBeLessThanOrEqual(2);
+          found.push(...page.keys);
+          continuationToken = page.continuationToken;
+        } while (continuationToken !== undefined);
+        expect(found.sort()).toEqual([...own].sort());
+      });
+    });
+    test.skipIf(has('keysLike'))('listing keys is refused', () => {
+      expect(() => store.requireKeys()).toThrow(/does not support listing keys/);
+    });
+
     when('query')('queries', () => {
       const products: Record<string, unknown> = {
         q1: { product: { value: 11.5, name: 'first' }, color: 'red', kept: true },

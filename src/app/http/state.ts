@@ -15,6 +15,9 @@ const transactionBody = struct('http.stateTransactionRequestBody', {
   operations: list(struct('http.stateTransactionRequestBodyOperation', { operation: string, request: any })),
   metadata: stringMap,
 });
+const keysBody = struct('http.ListKeysRequest', { prefix: string, pattern: string, pageSize: int, continuationToken: string });
+/** Keys on a page where the caller names no size, and at most. */
+const pageSizes = { usual: 1000, most: 10_000 };
 const transactionItem = struct('state.SetRequest', item);
 
 /** Reads the first JSON value of the body; trouble is a 400 of the row `is`. */
@@ -113,6 +116,18 @@ export function stateRoutes(state: StateBlock): Route[] {
     return json(call, 200, `{"results":[${results.map(queryItem).join(',')}]${token ? `,"token":${goStringify(token)}` : ''}}\n`);
   };
 
+  // Not in Dapr: see docs/additions.md.
+  const keys: Handler = async (c) => {
+    const call = callOf(c);
+    const store = state.store(segment(call, 2));
+    store.requireKeys();
+    const { prefix, pattern, pageSize, continuationToken } = await read(call, keysBody, 'malformedBody');
+    if (prefix !== '' && pattern !== '') throw fail('malformedBody', { error: 'prefix and pattern exclude each other' });
+    const size = pageSize > 0 ? Math.min(pageSize, pageSizes.most) : pageSizes.usual;
+    const page = await store.keys({ prefix, pattern, pageSize: size, continuationToken: continuationToken || undefined }, call.context);
+    return json(call, 200, `${goStringify({ keys: page.keys, ...(page.continuationToken === undefined ? {} : { continuationToken: page.continuationToken }) })}\n`);
+  };
+
   const write = ['POST', 'PUT'];
   const group = 'state/v1';
   return [
@@ -122,6 +137,7 @@ export function stateRoutes(state: StateBlock): Route[] {
     { methods: write, path: 'v1.0/state/:storeName/bulk', name: 'GetBulkState', group, handler: bulkGet },
     { methods: write, path: 'v1.0/state/:storeName/transaction', name: 'ExecuteStateTransaction', group, handler: transact },
     { methods: write, path: 'v1.0-alpha1/state/:storeName/query', name: 'QueryStateAlpha1', group: 'state/v1alpha1', handler: query },
+    { methods: write, path: 'v1.0-alpha1/state/:storeName/keys', name: 'ListStateKeysAlpha1', group: 'state/v1alpha1', handler: keys },
   ];
 }
 

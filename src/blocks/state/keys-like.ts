@@ -25,3 +25,23 @@ export function pageOf(sorted: string[], { pageSize, continuationToken }: KeysLi
   const keys = rest.slice(0, pageSize);
   return { keys, continuationToken: keys[keys.length - 1] as string };
 }
+
+/** A text that stands for itself in a LIKE pattern. */
+const literalPattern = (text: string) => text.replace(/[%_\\]/g, '\\$&');
+
+/** Which keys a caller asks for: all, those that begin with `prefix`, or those like `pattern`. */
+export interface KeyChoice {
+  prefix?: string | undefined;
+  pattern?: string | undefined;
+}
+
+/** The LIKE pattern over stored keys. Whatever the caller asks for, it stays below `stored`, the literal start of this app's keys. */
+export function storedPattern(stored: string, { prefix, pattern }: KeyChoice): string {
+  const wanted = pattern || `${literalPattern(prefix ?? '')}%`;
+  // an escape character that escapes nothing is itself; some databases call it an error
+  const whole = /(?<!\\)(?:\\\\)*\\$/.test(wanted) ? `${wanted}\\` : wanted;
+  return literalPattern(stored) + whole;
+}
+
+/** The caller's names of those keys that the state API can address; actor state lies under the same prefix and is left out. */
+export const addressable = (stored: string, keys: readonly string[]): string[] => keys.filter((key) => key.startsWith(stored)).map((key) => key.slice(stored.length)).filter((key) => !key.includes('||'));

@@ -4,6 +4,7 @@ import { AdapterError, type DaprError, fail, helpDetail, infoDetail, resourceDet
 import { textOfBytes } from '../../core/go-json.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
 import type { StateEncryption } from './encryption.ts';
+import { addressable, type KeyChoice, storedPattern } from './keys-like.ts';
 import { prefixOf, refuse, storedKey, userKey } from './keys.ts';
 import type { BulkGetResult, DeleteRequest, GetResult, QueryResult, SetRequest, StateStore, StateValue, TransactionOperation } from './port.ts';
 import { parseQuery, type StateQuery } from './query.ts';
@@ -47,6 +48,16 @@ export interface NamedStateStore {
   transact(operations: Operation[], metadata: Record<string, string>, context: CallContext): Promise<void>;
   /** `text` is the query as JSON. Finds what other apps keep in the same table too, as daprd does. */
   query(text: string, metadata: Record<string, string>, context: CallContext): Promise<{ results: QueryResult[]; token?: string | undefined }>;
+  /** Throws at once when the store cannot list keys; call before reading the body. */
+  requireKeys(): void;
+  /** Keys below this app's prefix alone. */
+  keys(choice: KeyChoice & { pageSize: number; continuationToken?: string | undefined }, context: CallContext): Promise<KeyPage>;
+}
+
+/** One page of keys; `keys` may be shorter than asked for although a token tells that there are more. */
+export interface KeyPage {
+  keys: string[];
+  continuationToken?: string | undefined;
 }
 
 export interface StateBlock {
@@ -184,6 +195,24 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
         return { results: results.map((result) => ({ ...result, key: userKey(result.key) })), token };
       } catch (error) {
         throw queryFailed(textOf(error), error);
+      }
+    },
+    requireKeys: () => {
+      if (port.keysLike === undefined) throw fail('stateKeysNotSupported', { store: name }, { details: [resourceDetail('state', name), infoDetail('DAPR_STATE_LISTING_NOT_SUPPORTED', null)] });
+    },
+    keys: async ({ prefix: start, pattern, pageSize, continuationToken }, context) => {
+      const below = storedKey(prefix, '');
+      const request = { pattern: storedPattern(below, { prefix: start, pattern }), pageSize };
+      try {
+        for (let token = continuationToken; ; ) {
+          const page = await port.keysLike!({ ...request, continuationToken: token }, context);
+          const keys = addressable(below, page.keys);
+          // a page of actor state alone tells a caller nothing
+          if (keys.length > 0 || page.continuationToken === undefined) return { keys, continuationToken: page.continuationToken };
+          token = page.continuationToken;
+        }
+      } catch (error) {
+        throw fail('stateKeys', { store: name, error: textOf(error) }, { ...(error instanceof AdapterError && error.kind === 'invalid' ? { http: 400, grpc: 'InvalidArgument' as const } : {}), cause: error });
       }
     },
   };
