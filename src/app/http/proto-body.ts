@@ -9,7 +9,7 @@ export async function protoBody<T>(call: HttpCall, message: { read(body: Uint8Ar
   try {
     return message.read(body);
   } catch (error) {
-    if (error instanceof GoJsonError) throw fail('malformedRequest', { error: error.message });
+    if (error instanceof GoJsonError) throw fail('malformedBody', { error: error.message });
     throw error;
   }
 }
