@@ -1,6 +1,7 @@
 // Input bindings from a running sidecar to an app: who is asked, what arrives, what happens at the end.
 import { afterEach, expect, test } from 'vitest';
-import { type AppHandler, startApp, startSidecar } from '../harness/sidecar.ts';
+import type { AppHandler } from '../harness/app.ts';
+import { startApp, startSidecar } from '../harness/sidecar.ts';
 
 const cron = (name: string, metadata: Record<string, string>) => `apiVersion: dapr.io/v1alpha1
 kind: Component
