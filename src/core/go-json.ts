@@ -35,23 +35,6 @@ export function compactText(json: string): string {
   return out;
 }
 
-/** A copy whose object keys are sorted bytewise at every level, as Go prints maps. */
-export function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys);
-  if (value === null || typeof value !== 'object') return value;
-  const out: Record<string, unknown> = Object.create(null);
-  for (const key of Object.keys(value).sort(byBytes)) out[key] = sortKeys((value as Record<string, unknown>)[key]);
-  return out;
-}
-const byBytes = (a: string, b: string) => {
-  if (a === b) return 0;
-  const plain = /^[\u0000-\ud7ff]*$/;
-  if (plain.test(a) && plain.test(b)) return a < b ? -1 : 1;
-  const [x, y] = [encoder.encode(a), encoder.encode(b)];
-  for (let i = 0; i < x.length && i < y.length; i++) if (x[i] !== y[i]) return (x[i] as number) - (y[i] as number);
-  return x.length - y.length;
-};
-
 /** A body that is not what Go's decoder wants; the message is Go's wording. */
 export class GoJsonError extends Error {
   override name = 'GoJsonError';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compareBytes, Digits, entriesOf, parseExact, printExact, printTexts } from './json-exact.ts';
+import { compareBytes, Digits, entriesOf, type Exact, parseExact, printExact, printTexts } from './json-exact.ts';
 
 const again = (text: string) => {
   const value = parseExact(text);
@@ -39,6 +39,13 @@ it('knows the entries of objects only', () => {
   expect(entriesOf(parseExact('{"a":1}')!)).toEqual([['a', 1]]);
   expect(entriesOf(parseExact('{"a":1.0}')!)).toHaveLength(1);
   for (const text of ['[1]', '1.0', 'null', '"x"']) expect(entriesOf(parseExact(text)!)).toBeUndefined();
+});
+it('prints plain values with the keys of every object in byte order, numbers among them', () =>
+  expect(printExact({ b: 1, 2: [{ 9: null, 10: true }], 10: -0, a: { d: 1e21, c: '<' }, '\ud83d\ude00': 1, '\uffee': 1 })).toBe('{"10":0,"2":[{"10":true,"9":null}],"a":{"c":"\\u003c","d":1e+21},"b":1,"\uffee":1,"\ud83d\ude00":1}'));
+it('prints more levels than the stack has', () => {
+  let deep: Exact = 1;
+  for (let level = 0; level < 100_000; level++) deep = level % 2 ? [deep] : { a: deep };
+  expect(printExact(deep)).toBe(`${'[{"a":'.repeat(50_000)}1${'}]'.repeat(50_000)}`);
 });
 it('prints maps of texts', () => expect(printTexts({ b: '<', a: 'x', 2: '', 10: '' })).toBe('{"10":"","2":"","a":"x","b":"\\u003c"}'));
 it('orders texts by their bytes', () => {

@@ -124,13 +124,42 @@ export function entriesOf(value: Exact): [string, Exact][] | undefined {
 export const quote = (text: string): string => goEscape(JSON.stringify(text.isWellFormed() ? text : text.toWellFormed()));
 
 /** JSON text with the keys of every object in byte order. */
-export function printExact(value: Exact): string {
+export const printExact = (value: Exact): string => printLevel(value, 0);
+
+/** Deeper than this it goes without recursion, since a request may be deeper than the stack. */
+const mostNested = 500;
+function printLevel(value: Exact, depth: number): string {
   if (typeof value === 'string') return quote(value);
   if (value === null || typeof value !== 'object') return String(value);
   if (value instanceof Digits) return value.text;
-  if (Array.isArray(value)) return `[${value.map(printExact).join(',')}]`;
-  const entries = entriesOf(value) as [string, Exact][];
-  return printObject(entries.map(([key, item]) => [key, printExact(item)]));
+  if (depth >= mostNested) return printDeep(value);
+  if (Array.isArray(value)) return `[${(value as readonly Exact[]).map((item) => printLevel(item, depth + 1)).join(',')}]`;
+  return printObject((entriesOf(value) as [string, Exact][]).map(([key, item]) => [key, printLevel(item, depth + 1)]));
+}
+
+function printDeep(value: Exact): string {
+  let out = '';
+  /** What is still to be printed, last first; a string is text as it stands. */
+  const left: (string | { readonly of: Exact })[] = [{ of: value }];
+  for (let at = left.pop(); at !== undefined; at = left.pop()) {
+    if (typeof at === 'string') {
+      out += at;
+      continue;
+    }
+    const { of } = at;
+    const entries = entriesOf(of);
+    if (entries !== undefined) {
+      out += '{';
+      left.push('}');
+      entries.sort((a, b) => compareBytes(b[0], a[0])); // last first
+      for (const [i, [key, item]] of entries.entries()) left.push({ of: item }, `${i < entries.length - 1 ? ',' : ''}${quote(key)}:`);
+    } else if (Array.isArray(of)) {
+      out += '[';
+      left.push(']');
+      for (let i = of.length - 1; i >= 0; i--) left.push({ of: of[i] as Exact }, i > 0 ? ',' : '');
+    } else out += printLevel(of, 0);
+  }
+  return out;
 }
 
 /** JSON text of an object whose values are JSON text already; sorts the entries in place. */

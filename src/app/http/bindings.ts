@@ -1,6 +1,7 @@
 // HTTP route of output bindings.
 import { fail } from '../../core/errors.ts';
-import { any, GoJsonError, goStringify, parseFirst, sortKeys, string, stringMap, struct, textOfBytes, utf8 } from '../../core/go-json.ts';
+import { any, GoJsonError, parseFirst, string, stringMap, struct, textOfBytes, utf8 } from '../../core/go-json.ts';
+import { type Exact, printExact } from '../../core/json-exact.ts';
 import { BodyBroken, BodyTooLarge, type RawHeaders } from '../../core/host.ts';
 import { isTraceparent, type TracingMode } from '../../core/traceparent.ts';
 import type { BindingsBlock } from '../../blocks/bindings/bindings.ts';
@@ -16,7 +17,7 @@ export function bindingsRoutes(bindings: BindingsBlock, { tracing }: { tracing: 
     const name = segment(call, 2);
     const { operation, data, metadata } = await read(call);
     const baggage = baggageOf(call);
-    const request = { operation, data: utf8(goStringify(data === undefined ? null : sortKeys(data))), metadata: { ...metadata, ...traceOf(call, tracing), ...(baggage === '' ? {} : { baggage }) } };
+    const request = { operation, data: utf8(printExact((data ?? null) as Exact)), metadata: { ...metadata, ...traceOf(call, tracing), ...(baggage === '' ? {} : { baggage }) } };
     const outcome = await bindings.invoke(name, request, call.context);
     for (const key in outcome.metadata) pushHeader(call.extra, `metadata.${key}`, outcome.metadata[key] as string);
     if (outcome.error !== undefined) throw outcome.error;

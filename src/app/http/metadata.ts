@@ -1,5 +1,6 @@
 // HTTP routes of the metadata API.
-import { goStringify, sortKeys, textOfBytes } from '../../core/go-json.ts';
+import { goStringify, textOfBytes } from '../../core/go-json.ts';
+import { printTexts } from '../../core/json-exact.ts';
 import type { MetadataBlock } from '../../blocks/metadata/metadata.ts';
 import { callOf, checkBody, empty, type Handler, json, type Route, segment, universalBody } from './call.ts';
 
@@ -10,7 +11,8 @@ export function metadataRoutes(metadata: MetadataBlock): Route[] {
     const { extended, ...view } = metadata.view();
     // Order of the fields as Dapr prints them.
     const { id, runtimeVersion, enabledFeatures, actors, components, ...others } = view;
-    return json(call, 200, `${goStringify({ id, runtimeVersion, enabledFeatures, actors, components, extended: sortKeys(extended), ...others })}\n`);
+    const start = goStringify({ id, runtimeVersion, enabledFeatures, actors, components }).slice(0, -1);
+    return json(call, 200, `${start},"extended":${printTexts(extended)},${goStringify(others).slice(1)}\n`);
   };
   const put: Handler = async (c) => {
     const call = callOf(c);

@@ -1,11 +1,11 @@
 // HTTP routes of the secrets building block.
-import { goStringify, sortKeys } from '../../core/go-json.ts';
+import { printExact } from '../../core/json-exact.ts';
 import type { SecretsBlock } from '../../blocks/secrets/secrets.ts';
 import { callOf, checkBody, empty, type Handler, type HttpCall, json, type Route, segment } from './call.ts';
 import { queryMetadata } from './path.ts';
 
 export function secretsRoutes(secrets: SecretsBlock): Route[] {
-  const found = (call: HttpCall, data: unknown) => (data === null ? empty(call) : json(call, 200, `${goStringify(sortKeys(data))}\n`));
+  const found = (call: HttpCall, data: Record<string, string | Record<string, string>> | null) => (data === null ? empty(call) : json(call, 200, `${printExact(data)}\n`));
   const get: Handler = async (c) => {
     const call = callOf(c);
     await checkBody(call);
