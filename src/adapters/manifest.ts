@@ -8,6 +8,7 @@ export const manifest: Manifest = [
   { type: 'bindings.localstorage', load: () => import('./bindings/localstorage.ts') },
   { type: 'bindings.redis', load: () => import('./bindings/redis.ts') },
   { type: 'configuration.in-memory', load: () => import('./configuration/in-memory.ts') },
+  { type: 'configuration.local.file', load: () => import('./configuration/local.file.ts') },
   { type: 'configuration.postgresql', aliases: ['configuration.postgres'], load: () => import('./configuration/postgresql.ts') },
   { type: 'configuration.redis', load: () => import('./configuration/redis.ts') },
   { type: 'lock.in-memory', load: () => import('./lock/in-memory.ts') },

@@ -8,6 +8,7 @@ export const manifest: Manifest = [
   { type: 'bindings.localstorage' },
   { type: 'bindings.redis' },
   { type: 'configuration.in-memory', load: () => import('./configuration/in-memory.ts') },
+  { type: 'configuration.local.file' },
   { type: 'configuration.postgresql', aliases: ['configuration.postgres'] },
   { type: 'configuration.redis' },
   { type: 'lock.in-memory', load: () => import('./lock/in-memory.ts') },

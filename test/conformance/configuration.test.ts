@@ -1,4 +1,7 @@
 // The configuration stores that the conformance suite runs against, and what each has of its own.
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { InMemoryConfigurationStore } from '../../src/adapters/configuration/in-memory.ts';
@@ -20,6 +23,23 @@ const dsn = (port: number) => `host=127.0.0.1 port=${port} user=postgres databas
 describeConfigurationStore({
   type: 'configuration.in-memory',
   start: async () => ({ metadata: { items: '{"first":"1"}' }, write: async (key, value, store) => (store as InMemoryConfigurationStore).set(key, value), stop: async () => undefined }),
+  unknown: 'subscription with id <id> does not exist',
+  quirks: { metadata: true, tellsDeleted: false, plainKeys: false },
+});
+describeConfigurationStore({
+  type: 'configuration.local.file',
+  start: async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'outrigger-configuration-'));
+    const file = join(dir, 'configuration.json');
+    writeFileSync(file, '{"first":"1"}');
+    const write = async (key: string, value: ReturnType<typeof item> | undefined) => {
+      // JSON leaves a member out that is undefined
+      writeFileSync(`${file}.new`, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), [key]: value }));
+      renameSync(`${file}.new`, file);
+      await sleep(120);
+    };
+    return { metadata: { file }, write, stop: async () => rmSync(dir, { recursive: true, force: true }) };
+  },
   unknown: 'subscription with id <id> does not exist',
   quirks: { metadata: true, tellsDeleted: false, plainKeys: false },
 });
@@ -75,10 +95,33 @@ describe('configuration.in-memory', () => {
     expect(await get(store, [])).toEqual({ a: item('1'), b: item('2', '3', { x: 'y' }), c: item('') });
     expect(await get(await open('configuration.in-memory', {}), [])).toEqual({});
   });
-  test.each([['[]', 'is no JSON object'], ['{"a":1}', "'a' is neither a text nor an object"], ['{"a":{"value":1}}', "value and version of 'a' must be texts"], ['{"a":{"metadata":{"x":1}}}', "metadata of 'a'"], ['{', 'is not JSON']])(
+  test.each([['[]', 'it is no JSON object'], ['{"a":1}', "'a' is neither a text nor an object"], ['{"a":{"value":1}}', "value and version of 'a' must be texts"], ['{"a":{"metadata":{"x":1}}}', "metadata of 'a'"], ['{', 'is not JSON']])(
     'items %s are refused',
     (items, words) => expect(open('configuration.in-memory', { items })).rejects.toThrow(words),
   );
+});
+
+describe('configuration.local.file', () => {
+  test('a file that is missing or wrong does not load; one that becomes wrong leaves the items as they are', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'outrigger-configuration-'));
+    closing.push(async () => rmSync(dir, { recursive: true, force: true }));
+    const file = join(dir, 'c.json');
+    await expect(open('configuration.local.file', {})).rejects.toThrow('missing file in metadata');
+    await expect(open('configuration.local.file', { file })).rejects.toThrow(file);
+    writeFileSync(file, '{"a":');
+    await expect(open('configuration.local.file', { file })).rejects.toThrow(`${file}: unexpected end of JSON input`);
+    writeFileSync(file, '{"a":"1"}');
+    const store = await open('configuration.local.file', { file });
+    const told = listener();
+    await store.subscribe({ keys: [], metadata: {} }, told.handler);
+    lines.length = 0;
+    writeFileSync(file, '{"a":2}');
+    for (const end = Date.now() + 5000; !lines.join().includes('keeps the items it has') && Date.now() < end; ) await sleep(10);
+    expect(lines.join()).toContain("'a' is neither a text nor an object");
+    expect([await get(store, []), await told.quiet()]).toEqual([{ a: item('1') }, []]);
+    writeFileSync(file, '{"a":"3"}');
+    expect(await told.take(1)).toEqual([['a', item('3')]]);
+  });
 });
 
 describeWithServer('redis', 'configuration.redis in Redis', () => {
