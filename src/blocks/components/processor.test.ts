@@ -5,7 +5,7 @@ import { field, type Properties, schema } from '../../core/metadata.ts';
 import type { ComponentResource, MetadataItem } from '../resources/kinds.ts';
 import type { AnyDefinition, Manifest, ManifestRow } from './definition.ts';
 import { createProcessor, findRow } from './processor.ts';
-import { createComponentStore } from './store.ts';
+import { createComponentStore, type Loaded } from './store.ts';
 
 interface Opened {
   name: string;
@@ -177,6 +177,32 @@ test('a pub/sub gets its consumerID', async () => {
   const { processor } = start();
   await processor.load([component('a', 'pubsub.good'), component('b', 'pubsub.good', { values: { consumerID: '  ' } }), component('c', 'pubsub.good', { values: { consumerID: ' me ' } })]);
   expect(opened.map((o) => o.properties.consumerID)).toEqual(['app', 'app', 'me']);
+});
+
+describe('whether a component is open just as its YAML says', () => {
+  test('by what it says', async () => {
+    const { processor } = start();
+    await processor.load([component('a', 'state.good', { values: { x: 1 } })]);
+    expect(await processor.isCurrent(component('a', 'state.good', { values: { x: 1 }, source: { file: 'g', document: 2 } }))).toBe(true);
+    expect(await processor.isCurrent(component('a', 'state.good', { values: { x: 2 } }))).toBe(false);
+    expect(await processor.isCurrent(component('b'))).toBe(false);
+  });
+  test('by its secrets: another one counts, one that cannot be read at the moment does not, and without their store it would wait', async () => {
+    const { processor, components } = start();
+    await processor.load([component('s', 'secretstores.good'), component('a', 'state.good', needs('s'))]);
+    const isCurrent = () => processor.isCurrent(component('a', 'state.good', needs('s')));
+    const storeThat = (get: () => Promise<Record<string, string>>) => {
+      const store = processor.forget('s') as Loaded;
+      components.add({ ...store, port: { ...store.port, get } as Loaded['port'] });
+    };
+    expect(await isCurrent()).toBe(true);
+    storeThat(async () => { throw new Error('not now'); });
+    expect(await isCurrent()).toBe(true);
+    storeThat(async () => ({ s: 'another' }));
+    expect(await isCurrent()).toBe(false);
+    processor.forget('s');
+    expect(await isCurrent()).toBe(false);
+  });
 });
 
 test('closing', async () => {

@@ -92,6 +92,7 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
     });
     const reloading = async () => {
       if (watch === undefined || app.reload === undefined) return;
+      log.scope('dapr.runtime.hotreload').info("Hot reloading enabled. Daprd will reload 'Component', 'Subscription', 'Configuration', 'HTTPEndpoint' and 'Resiliency' resources when they are added, updated or deleted.");
       const signal = AbortSignal.any([stop, inner.signal]);
       const end = await watchResources({ files: host.files, paths: launch.resourcePaths, watch, texts, resources, intervalMs: launch.reconcileMs, load, apply: app.reload, log, signal });
       if (end === 'restart') context.onRestart();
