@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { any, compactJson, goStringify, int, list, optionalString, parseFirst, parseWhole, string, stringMap, struct } from './go-json.ts';
+import { any, compactJson, goStringify, int, list, optionalString, parseFirst, parseWhole, string, stringMap, struct, compactText } from './go-json.ts';
 
 const words = (text: string) => { try { return parseFirst(text); } catch (e) { return (e as Error).message; } };
 
@@ -75,3 +75,7 @@ describe('writing', () => {
     expect(compactJson('\\ud800')).toBe('"\\\\ud800"');
   });
 });
+
+it.each([
+  ['{ "a b" : [1, 2.50],\n\t"c\\" d": "x  y" }', '{"a b":[1,2.50],"c\\" d":"x  y"}'], ['"a\\\\" ', '"a\\\\"'], [' 12 ', '12'], ['{"a":1}', '{"a":1}'],
+])('compact text of %s', (json, compact) => expect(compactText(json)).toBe(compact));

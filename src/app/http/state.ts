@@ -149,17 +149,20 @@ function bulkItem({ key, data, etag, metadata, error }: BulkItem, encrypted: boo
   const value = data === null || data.length === 0 ? undefined : jsonOf(data, encrypted);
   const problem = error ?? (value && 'error' in value ? value.error : undefined);
   let text = `{"key":${goStringify(key)}`;
-  if (value && 'json' in value && error === undefined) text += `,"data":${value.json}`;
+  if (value && 'json' in value && error === undefined) text += `,"data":${embedded(value.json)}`;
   if (etag) text += `,"etag":${goStringify(etag)}`;
   if (metadata && Object.keys(metadata).length > 0) text += `,"metadata":${goStringify(metadata)}`;
   if (problem !== undefined) text += `,"error":${goStringify(problem)}`;
   return `${text}}`;
 }
 
+/** JSON of a store inside an answer, as Go's encoder puts it there (json.RawMessage). */
+const embedded = (json: string): string => goEscape(compactText(json));
+
 /** As a bulk item, but `data` is always there. */
 function queryItem({ key, data, etag, error }: QueryResult): string {
   const value = error === undefined ? jsonOf(data) : { error };
-  let text = `{"key":${goStringify(key)},"data":${'json' in value ? goEscape(compactText(value.json)) : 'null'}`;
+  let text = `{"key":${goStringify(key)},"data":${'json' in value ? embedded(value.json) : 'null'}`;
   if (etag) text += `,"etag":${goStringify(etag)}`;
   if ('error' in value) text += `,"error":${goStringify(value.error)}`;
   return `${text}}`;
