@@ -14,8 +14,10 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const pinned = join(root, 'node_modules/node/bin/node');
 const built = join(root, 'dist/node.js');
 
-if (!existsSync(join(root, 'node_modules/.package-lock.json')) || !existsSync(pinned)) perform('installing', 'npm', ['ci', '--no-audit', '--no-fund']);
-if (!existsSync(built) || newest(join(root, 'src')) > statSync(built).mtimeMs) perform('building', existsSync(pinned) ? pinned : process.execPath, [join(root, 'scripts/build.mjs')]);
+const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+// `npm ci` wants the packages of foreign platforms in the lock file; a registry that has not all of them leaves such out
+if (!existsSync(join(root, 'node_modules/.package-lock.json')) || !existsSync(pinned)) perform('installing', ['npm', 'ci', ...quiet], ['npm', 'install', '--no-save', ...quiet]);
+if (!existsSync(built) || newest(join(root, 'src')) > statSync(built).mtimeMs) perform('building', [existsSync(pinned) ? pinned : process.execPath, join(root, 'scripts/build.mjs')]);
 
 const given = process.argv.slice(2);
 const named = given.some((word) => /^--?app-id(=|$)/.test(word));
@@ -39,16 +41,19 @@ sidecar.on('error', (error) => {
 });
 sidecar.on('exit', (code) => process.exit(code ?? 1));
 
-/** Runs a step quietly; its output is shown where it fails, which ends the script. */
-function perform(what, command, args) {
+/** Runs a command quietly, the next one where it fails. The last one's output is shown where that fails too, which ends the script. */
+function perform(what, ...commands) {
   process.stdout.write(`${what} … `);
   const started = Date.now();
-  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 });
-  if (status === 0) {
-    console.log(`done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
-    return;
+  let last;
+  for (const [command, ...args] of commands) {
+    last = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 });
+    if (last.status === 0) {
+      console.log(`done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+      return;
+    }
   }
-  console.error(`failed\n${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`);
+  console.error(`failed\n${last.error?.message ?? ''}${last.stdout ?? ''}${last.stderr ?? ''}`);
   process.exit(1);
 }
 
