@@ -15,6 +15,7 @@ export const manifest: Manifest = [
   { type: 'lock.postgresql', aliases: ['lock.postgres'], load: () => import('./lock/postgresql.ts') },
   { type: 'lock.redis', load: () => import('./lock/redis.ts') },
   { type: 'lock.sqlite', aliases: ['lock.sqlite3'], load: () => import('./lock/sqlite.ts') },
+  { type: 'lock.upstash.redis', load: () => import('./lock/upstash-redis.ts') },
   { type: 'pubsub.in-memory', load: () => import('./pubsub/in-memory.ts') },
   { type: 'pubsub.redis', load: () => import('./pubsub/redis.ts') },
   { type: 'secretstores.local.env', load: () => import('./secretstores/local.env.ts') },

@@ -7,6 +7,7 @@ import type { LockStore } from '../../src/blocks/lock/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
 import { startPostgres, startRedis } from '../harness/servers.ts';
+import { startUpstashProxy } from '../harness/upstash-proxy.ts';
 import { describeLockStore } from './lock.ts';
 import { openComponent } from './open.ts';
 
@@ -18,6 +19,20 @@ describeLockStore({
   start: async () => {
     const redis = await startRedis();
     return { metadata: { redisHost: `127.0.0.1:${redis.port}` }, stop: () => redis.stop() };
+  },
+});
+describeLockStore({
+  type: 'lock.upstash.redis',
+  servers: ['redis'],
+  shared: true,
+  start: async () => {
+    const redis = await startRedis();
+    const proxy = await startUpstashProxy({ redisPort: redis.port, token: 'secret' });
+    const stop = async () => {
+      await proxy.stop();
+      await redis.stop();
+    };
+    return { metadata: { url: proxy.url, token: 'secret' }, stop };
   },
 });
 describeLockStore({
@@ -58,6 +73,17 @@ describeWithServer('redis', 'lock.redis in Redis', () => {
     expect(await store.unlock({ key: 'lock||app||theirs', owner: 'daprd' }, background)).toBe('success');
     expect(await redis.command('EXISTS', 'lock||app||theirs')).toBe(0);
     await store.close();
+  });
+  test('lock.upstash.redis sees the same locks', async () => {
+    const proxy = await startUpstashProxy({ redisPort: redis.port, token: 't' });
+    const [near, far] = [await open('lock.redis', { redisHost: host() }), await open('lock.upstash.redis', { url: proxy.url, token: 't' })];
+    const request = { key: 'lock||app||both', owner: '\u00fc \u{1f600}', seconds: 60 };
+    expect(await far.tryLock(request, background)).toBe(true);
+    expect(await near.tryLock(request, background)).toBe(false);
+    expect(await near.unlock(request, background)).toBe('success');
+    expect(await far.unlock(request, background)).toBe('missing');
+    await near.close();
+    await proxy.stop();
   });
   test('a key of another type counts as locked and cannot be released', async () => {
     const store = await open('lock.redis', { redisHost: host() });

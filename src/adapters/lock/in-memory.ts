@@ -13,7 +13,8 @@ const sweepEvery = 60_000; // milliseconds
 export default defineLockStore({
   type: 'lock.in-memory',
   status: 'stable',
-  runtimes: ['node', 'bun', 'deno', 'workers'],
+  // not on Workers: each isolate would have locks of its own
+  runtimes: ['node', 'bun', 'deno'],
   summary: 'Locks in the memory of this process; they exclude nobody outside it. For tests and first steps.',
   metadata: schema({}),
   open: async (_metadata, { host }) => {

@@ -1,20 +1,11 @@
-// lock.redis: a lock is a key with the owner as its value and a lifetime (Dapr: components-contrib/lock/redis/standalone.go).
+// lock.redis: locks in one Redis, as daprd keeps them (Dapr: components-contrib/lock/redis/standalone.go).
 import { textOfBytes } from '../../core/go-json.ts';
 import { property } from '../../core/metadata.ts';
-import { defineLockStore, type Unlocked } from '../../blocks/lock/port.ts';
+import { defineLockStore } from '../../blocks/lock/port.ts';
 import { openRedis } from '../redis/connection.ts';
 import { scriptRunner } from '../redis/scripts.ts';
 import { redisSchema } from '../redis/settings.ts';
-
-/** KEYS: the lock. ARGV: who says to own it. Answers 0 where it was released, 1 where nobody holds it, 2 where somebody else does. */
-const unlockScript = `
-local owner = redis.call('GET', KEYS[1])
-if not owner then return 1 end
-if owner ~= ARGV[1] then return 2 end
-redis.call('DEL', KEYS[1])
-return 0
-`;
-const outcomes: readonly Unlocked[] = ['success', 'missing', 'others'];
+import { redisLock } from './redis-lock.ts';
 
 export default defineLockStore({
   type: 'lock.redis',
@@ -33,12 +24,6 @@ export default defineLockStore({
       await connection.close();
       throw new Error('replication is not supported');
     }
-    const script = scriptRunner(connection);
-    return {
-      tryLock: async ({ key, owner, seconds }) => (await command('SET', key, owner, 'EX', seconds, 'NX')) !== null,
-      unlock: async ({ key, owner }) => outcomes[Number(await script(unlockScript, [key], [owner]))] as Unlocked,
-      ping: async () => void (await command('PING')),
-      close: () => connection.close(),
-    };
+    return { ...redisLock(connection, scriptRunner(connection)), close: () => connection.close() };
   },
 });

@@ -2,21 +2,27 @@
 import type { Redis } from '@upstash/redis/cloudflare';
 import { AdapterError, textOf } from '../../core/errors.ts';
 import { textOfBytes, utf8 } from '../../core/go-json.ts';
+import { field, MetadataError } from '../../core/metadata.ts';
 import type { RedisArgument, RedisConnection, RedisReply } from './connection.ts';
 import { digestOf, isUnknownScript, type RunScript } from './scripts.ts';
 
-export interface UpstashOptions {
+/** Fields for a component's schema. */
+export const upstashFields = {
+  url: field.text().describe('REST address of the database: https://….upstash.io'),
+  token: field.text().describe('REST token of the database'),
+  maxRetries: field.integer().default(3).describe('How often a request is tried again when no answer comes'),
+  timeout: field.duration().default(20_000).describe('How long a request may take, retries included; default 20s'),
+  readYourWrites: field.flag().default(true).describe('Reads see the own writes, whichever replica answers'),
+};
+
+export interface UpstashSettings {
   /** `https://….upstash.io` */
   url: string;
   token: string;
-  /** How often a request is tried again when no answer came. */
   maxRetries: number;
-  /** Milliseconds one request may take, retries included. */
-  timeoutMs: number;
-  /** Reads see this client's own writes whatever replica answers. */
+  /** Milliseconds. */
+  timeout: number;
   readYourWrites: boolean;
-  /** Ends the first request, which asks whether address and token are right. */
-  signal: AbortSignal;
 }
 
 export type UpstashConnection = Pick<RedisConnection, 'command' | 'masters'> & { script: RunScript };
@@ -35,23 +41,26 @@ interface Call {
 const mostCalls = 200;
 const mostCharacters = 500_000;
 
-/** Arguments are text; bytes are taken as UTF-8 (what is not must be packed before). Rejects when the database does not answer PING. */
-export async function openUpstash(options: UpstashOptions): Promise<UpstashConnection> {
+/** Arguments are text; bytes are taken as UTF-8 (what is not must be packed before). Rejects when the database does not answer PING before the signal aborts. */
+export async function openUpstash({ url: given, token: secret, maxRetries, timeout, readYourWrites }: UpstashSettings, signal: AbortSignal): Promise<UpstashConnection> {
+  const [url, token] = [given.trim(), secret.trim()];
+  if (!URL.canParse(url) || !/^https?:/.test(url)) throw new MetadataError(`url is not an http address: '${url}'`);
+  if (token === '') throw new MetadataError('missing token in metadata');
   // The client's build for Workers needs fetch and nothing else, so it serves every runtime; the one for Node reads process.env.
   const { Redis: Client } = await import('@upstash/redis/cloudflare');
-  const { origin } = new URL(options.url);
-  let opening: AbortSignal | undefined = options.signal;
+  const { origin } = new URL(url);
+  let opening: AbortSignal | undefined = signal;
   const client = new Client({
-    url: options.url,
-    token: options.token,
-    retry: { retries: options.maxRetries, backoff: (retry) => 50 * 2 ** retry },
-    signal: () => AbortSignal.any([AbortSignal.timeout(options.timeoutMs), ...(opening ? [opening] : [])]),
-    readYourWrites: options.readYourWrites,
+    url,
+    token,
+    retry: { retries: maxRetries, backoff: (retry) => 50 * 2 ** retry },
+    signal: () => AbortSignal.any([AbortSignal.timeout(timeout), ...(opening ? [opening] : [])]),
+    readYourWrites,
     automaticDeserialization: false,
     enableAutoPipelining: false,
     enableTelemetry: false,
   });
-  const failure = (error: unknown) => failureOf(error, origin, options.timeoutMs);
+  const failure = (error: unknown) => failureOf(error, origin, timeout);
 
   const command = async (name: string, ...args: RedisArgument[]): Promise<RedisReply> => {
     try {
