@@ -1,5 +1,4 @@
 // One HTTP API call on its way through the routes: what came in, its trace, and the ways to answer.
-import type { Context } from 'hono';
 import type { CallContext } from '../../core/context.ts';
 import { fail } from '../../core/errors.ts';
 import { GoJsonError, parseFirst, parseWhole, textOfBytes } from '../../core/go-json.ts';
@@ -20,8 +19,11 @@ export interface HttpCall {
   /** App id an invocation goes to, for the API log. */
   invoked?: string;
 }
-export type Env = { Bindings: { call: HttpCall } };
-export type Handler = (c: Context<Env>) => Response | Promise<Response>;
+/** What a handler gets; a Hono Context whose env holds the call would do too. */
+export interface CallBox {
+  readonly env: { readonly call: HttpCall };
+}
+export type Handler = (c: CallBox) => Response | Promise<Response>;
 
 /** One row of the API: which methods and path, Dapr's endpoint name (logs), its allow/deny group. */
 export interface Route {
@@ -39,7 +41,7 @@ export function httpCall(incoming: Incoming, maxBody: number, context: CallConte
   return { incoming, path: cleanPath(path), query, context, extra: [], maxBody };
 }
 
-export const callOf = (c: Context<Env>): HttpCall => c.env.call;
+export const callOf = (c: CallBox): HttpCall => c.env.call;
 
 /** Path segment `index` (0 = version), unescaped by query rules: `+` is a space. */
 export function segment(call: HttpCall, index: number): string {

@@ -1,9 +1,8 @@
-import type { Context } from 'hono';
 import { expect, test } from 'vitest';
-import type { Env } from './call.ts';
+import type { CallBox } from './call.ts';
 import { createLoading } from './loading.ts';
 
-const context = {} as Context<Env>;
+const context = {} as CallBox;
 
 test('calls wait until loading is done, later ones do not', async () => {
   const loading = createLoading();

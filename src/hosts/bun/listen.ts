@@ -35,7 +35,7 @@ export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes 
       development: false,
       fetch: (request) => {
         const incoming = incomingFromRequest(request);
-        return headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming, request);
+        return headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming);
       },
       error: () => new Response(null, { status: 500 }),
     });

@@ -21,7 +21,7 @@ export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes 
   const serve = (place: { hostname: string; port: number } | { path: string }) =>
     Deno.serve({ ...place, signal: cut.signal, onListen: () => {}, onError: () => new Response(null, { status: 500 }) }, (request) => {
       const incoming = incomingFromRequest(request);
-      return headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming, request);
+      return headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming);
     });
   let server: DenoServer;
   try {

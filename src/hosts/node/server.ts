@@ -46,7 +46,7 @@ export function createListener(handle: HandleCall, { maxHeaderBytes, onError = i
     const exchange = new Exchange(message, response, head.length, head.hasBody, waits);
     (message.socket as Line)[latest] = exchange;
     try {
-      const answer = handle(exchange, exchange as unknown as Request);
+      const answer = handle(exchange);
       if (answer instanceof Promise) answer.then((made) => write(exchange, made, server.listening)).catch(cut);
       else write(exchange, answer, server.listening);
     } catch (error) {
