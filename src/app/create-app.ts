@@ -182,7 +182,7 @@ export function createApp(options: AppOptions): Outrigger {
   const handlePublic = createApi({ ...shared, routes: open.filter(isAllowed), fallback: undefined, maxBodyBytes: 0, cors: undefined, apiToken: '' });
 
   return {
-    fetch: (request) => handle(incomingFromRequest(request), request),
+    fetch: (request) => handle(incomingFromRequest(request)),
     handle,
     handlePublic,
     handleInternal,
