@@ -85,6 +85,25 @@ describe('nameresolution.mdns', () => {
     await alpha.close();
   });
 
+  it('asks no further for what nobody is', async () => {
+    vi.useFakeTimers();
+    const cable = network();
+    const asked: string[] = [];
+    await cable.host().multicast?.join((packet) => {
+      const message = decodeMessage(packet);
+      if (message && !message.response && message.authorities.length === 0) asked.push(...message.questions.map(({ name }) => name));
+    });
+    const alpha = await open(cable.host(), 'alpha', 1);
+    const given = Promise.allSettled(['nobody', 'nothing'].map((name) => alpha.resolve(name, '')));
+    await vi.advanceTimersByTimeAsync(1001);
+    await given;
+    expect(new Set(asked)).toEqual(new Set(['nobody.local', 'nothing.local']));
+    asked.length = 0;
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(asked).toEqual([]);
+    await alpha.close();
+  });
+
   it('carries on where there is no multicast', async () => {
     const alpha = await open({ hostname: 'box' } as Host, 'alpha', 1);
     await expect(alpha.resolve('beta', '')).rejects.toThrow("couldn't find service: beta");

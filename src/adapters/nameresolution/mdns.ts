@@ -177,8 +177,10 @@ function resolverOf({ peers, peer, live, now }: ReturnType<typeof createPeers>, 
         for (const timer of [...questions, deadline]) clearTimeout(timer);
         wanted.waiting.delete(end);
         const list = live(wanted);
-        if (list.length > 0) resolve(list);
-        else reject(new Error(`couldn't find service: ${appId}`));
+        if (list.length > 0) return resolve(list);
+        // Nobody of that name: not to be remembered, nor asked for again and again.
+        if (wanted.waiting.size === 0 && peers.get(appId) === wanted) peers.delete(appId);
+        reject(new Error(`couldn't find service: ${appId}`));
       };
       const deadline = setTimeout(end, lookupMs);
       wanted.waiting.add(end);

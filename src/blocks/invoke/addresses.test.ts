@@ -30,6 +30,13 @@ describe('addresses', () => {
     expect(addresses.known('a', 'n')).toBeUndefined();
   });
 
+  it('does not keep every name somebody thinks of', async () => {
+    const addresses = createAddresses(ready({ cacheMs: 1000, resolve: async (id) => [`${id}:1`] }), () => 0);
+    await addresses.find('first', 'n');
+    for (let i = 0; i < 5000; i++) await addresses.find(`name-${i}`, 'n');
+    expect([addresses.known('first', 'n'), addresses.known('name-4999', 'n')]).toEqual([undefined, 'name-4999:1']);
+  });
+
   it('lets callers that come together share one question, and an error is final', async () => {
     let asked = 0;
     const addresses = createAddresses(ready({ resolve: async (id) => { asked++; await null; throw new Error(`couldn't find service: ${id}`); } }));

@@ -20,6 +20,8 @@ export interface Addresses {
 
 /** Source: dapr/pkg/messaging/direct_messaging.go getRemoteApp. */
 const emptyAnswers = { tries: 6, waitMs: 100 };
+/** Some resolvers have an address for every name, and callers may think of any number of names. */
+const mostCached = 4096;
 
 export function createAddresses(resolution: () => Resolution, now: () => number = () => performance.now()): Addresses {
   interface Entry { list: string[]; next: number; until: number }
@@ -52,6 +54,7 @@ export function createAddresses(resolution: () => Resolution, now: () => number 
       if (list.length > 0) {
         // Starting anywhere spreads the callers over the instances.
         const entry = { list, next: Math.floor(Math.random() * list.length), until: now() + source.cacheMs };
+        if (cache.size >= mostCached) cache.clear();
         if (source.cacheMs > 0) cache.set(key, entry);
         return pick(entry);
       }

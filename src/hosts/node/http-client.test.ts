@@ -81,6 +81,21 @@ describe('requests', () => {
     const answers = await Promise.all(Array.from({ length: 150 }, () => send('/small')));
     expect(answers.every(({ status }) => status === 200)).toBe(true);
   });
+  it('may go to any number of places: connections nobody uses make room', async () => {
+    let most = 0;
+    const everywhere = createServer((_, response) => response.end('hi'));
+    everywhere.on('connection', () => everywhere.getConnections((_, count) => { most = Math.max(most, count); }));
+    await new Promise<void>((done) => everywhere.listen(0, '0.0.0.0', done));
+    const { port } = everywhere.address() as AddressInfo;
+    const own = createNodeHttpClient();
+    for (let i = 0; i < 400; i++) {
+      const { body } = await own.send({ method: 'GET', origin: `http://127.0.${i >> 8}.${(i & 255) || 1}:${port}`, path: '/', headers: [] });
+      expect(await text(body)).toBe('hi');
+    }
+    expect(most).toBeLessThan(300);
+    await own.close();
+    everywhere.close();
+  });
   it('follow redirects only where asked, and not with a body', async () => {
     expect((await send('/moved')).status).toBe(302);
     expect((await send('/moved', { followRedirects: true, method: 'POST', body: Buffer.from('x') })).status).toBe(200);

@@ -9,6 +9,8 @@ const smallAnswer = 64 * 1024;
 /** Per origin, as in Dapr's app channel (dapr/pkg/runtime/channels): requests beyond wait their turn, idle connections beyond are closed. */
 const maxConnections = 1024;
 const maxIdle = 64;
+/** Callers may name any URL: beyond so many origins, those that have nothing to do are forgotten. */
+const mostOrigins = 256;
 const connectTimeoutMs = 15_000;
 /** One connection, kept alive and opened again as needed. Nothing is sent twice: a request that was cut may have had its effect. */
 interface Line {
@@ -19,6 +21,8 @@ interface Origin {
   take(): Line | undefined;
   put(line: Line): void;
   queue(start: (line: Line) => void): void;
+  /** Nothing is under way. */
+  readonly isIdle: boolean;
   close(): Promise<void>;
 }
 type Controller = Parameters<NonNullable<Dispatcher.DispatchHandler['onRequestStart']>>[0] & { rawHeaders?: unknown };
@@ -37,10 +41,19 @@ export function createNodeHttpClient(options: { maxHeaderBytes?: number } = {}):
     const key = tls || insecure || h2c ? JSON.stringify([origin, insecure, h2c, maxHeaderBytes, tls]) : maxHeaderBytes ? `${origin} ${maxHeaderBytes}` : origin;
     let found = origins.get(key);
     if (found === undefined) {
+      if (origins.size >= mostOrigins) forgetIdle();
       found = createOrigin(request, request.maxHeaderBytes ?? options.maxHeaderBytes, () => origins.delete(key));
       origins.set(key, found);
     }
     return found;
+  };
+
+  const forgetIdle = () => {
+    for (const [key, origin] of origins) {
+      if (!origin.isIdle) continue;
+      origins.delete(key);
+      origin.close().catch(() => undefined);
+    }
   };
 
   const send = (request: HttpRequest): Promise<HttpResponse> =>
@@ -101,7 +114,7 @@ function createOrigin({ origin, tls, insecure, h2c }: HttpRequest, maxHeaderByte
   if (h2c) {
     // One connection carries many requests.
     const shared = open();
-    return { maxHeaderBytes, take: () => shared, put: () => undefined, queue: () => undefined, close: () => shared.client.destroy() };
+    return { maxHeaderBytes, take: () => shared, put: () => undefined, queue: () => undefined, isIdle: false, close: () => shared.client.destroy() };
   }
   return {
     maxHeaderBytes,
@@ -113,6 +126,7 @@ function createOrigin({ origin, tls, insecure, h2c }: HttpRequest, maxHeaderByte
       else drop(line);
     },
     queue: (start) => { waiting.push(start); },
+    get isIdle() { return idle.length === all.size; },
     close: async () => { await Promise.all([...all].map((line) => line.client.destroy())); },
   };
 }
