@@ -1,6 +1,7 @@
 // Hot reload: makes a running sidecar what its resource folders say now (Dapr: pkg/runtime/hotreload/reconciler).
 import { textOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import { pause } from '../core/pause.ts';
 import type { Inputs } from '../blocks/bindings/inputs.ts';
 import type { Processor } from '../blocks/components/processor.ts';
 import type { ComponentStore, Loaded } from '../blocks/components/store.ts';
@@ -188,18 +189,4 @@ function restartReasons(known: ResourceSet, found: ResourceSet): string[] {
     ...events<HttpEndpointResource>('HTTPEndpoint', changesOf(known.httpEndpoints, found.httpEndpoints), (resource) => `${resource.name} (${resource.baseUrl})`),
     ...events('Resiliency', changesOf(known.resiliencies, found.resiliencies), name),
   ];
-}
-
-/** Ends early when the signal aborts. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-  });
 }

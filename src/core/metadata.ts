@@ -19,7 +19,9 @@ const duration = (bareUnitMs: number) => (text: string, context: z.RefinementCtx
   if (/^[+-]?\d+$/.test(text)) return Number(text) * bareUnitMs;
   return parseDuration(text) ?? bad(context, `'${text}' is not a duration`);
 };
-const strict: Record<string, boolean> = { 1: true, t: true, T: true, TRUE: true, true: true, True: true, 0: false, f: false, F: false, FALSE: false, false: false, False: false };
+const strict = new Map<string, boolean>([...['1', 't', 'T', 'TRUE', 'true', 'True'].map((text) => [text, true] as const), ...['0', 'f', 'F', 'FALSE', 'false', 'False'].map((text) => [text, false] as const)]);
+/** Go's strconv.ParseBool; undefined where it fails. */
+export const parseBool = (text: string): boolean | undefined => strict.get(text);
 
 /**
  * Field kinds. Each is a zod type over the text in the YAML: add `.optional()`, `.default(...)` (in decoded form) and `.describe(...)`.
@@ -29,8 +31,6 @@ export const field = {
   text: () => z.string(),
   /** Lenient boolean, see isTruthy. */
   flag: () => z.string().transform((t) => isTruthy(t)).meta({ kind: 'boolean' }),
-  /** Redis family: Go's strconv.ParseBool; anything else fails. */
-  strictFlag: () => z.string().transform((t, c) => strict[t] ?? bad(c, `'${t}' is not a boolean`)).meta({ kind: 'boolean' }),
   integer: () => z.string().transform(number).refine(Number.isInteger, 'is not a whole number').meta({ kind: 'whole number' }),
   number: () => z.string().transform(number).meta({ kind: 'number' }),
   /** Milliseconds; Go duration text, a bare number means seconds. */

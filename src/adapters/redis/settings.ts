@@ -1,7 +1,7 @@
 // The connection metadata that all Redis components share (Dapr: components-contrib/common/component/redis/settings.go).
 import * as z from 'zod';
 import { parseDuration } from '../../core/duration.ts';
-import { MetadataError, type MetadataSchema, type Properties, property, schema } from '../../core/metadata.ts';
+import { MetadataError, type MetadataSchema, parseBool, type Properties, property, schema } from '../../core/metadata.ts';
 
 // Decoder B of component metadata: strict Go parsing, bare numbers of a duration are milliseconds. Messages are Go's.
 const decoded = <T>(go: keyof typeof kinds, read: (text: string) => T | undefined) =>
@@ -13,7 +13,6 @@ const decoded = <T>(go: keyof typeof kinds, read: (text: string) => T | undefine
   }).meta({ kind: kinds[go] });
 /** Go's types as the component reference calls them. */
 const kinds = { bool: 'boolean', int: 'whole number', uint: 'whole number', uint16: 'whole number', Duration: 'duration' } as const;
-const booleans: Readonly<Record<string, boolean>> = { 1: true, t: true, T: true, TRUE: true, true: true, True: true, 0: false, f: false, F: false, FALSE: false, false: false, False: false };
 const wholeNumber = (least: number, most: number) => (text: string) => {
   const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
   return value >= least && value <= most ? value : undefined;
@@ -21,7 +20,7 @@ const wholeNumber = (least: number, most: number) => (text: string) => {
 /** Field kinds of the Redis family. */
 export const redisField = {
   text: () => z.string(),
-  flag: () => decoded('bool', (text) => (Object.hasOwn(booleans, text) ? booleans[text] : undefined)),
+  flag: () => decoded('bool', parseBool),
   int: () => decoded('int', wholeNumber(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)),
   uint: () => decoded('uint', wholeNumber(0, Number.MAX_SAFE_INTEGER)),
   uint16: () => decoded('uint16', wholeNumber(0, 65_535)),

@@ -49,8 +49,6 @@ export function queryUnescape(text: string): string {
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
   return spaced.includes('%') ? percentDecode(spaced) : spaced;
 }
-/** Go's url.PathUnescape: `+` stays. */
-export const pathUnescape = (text: string): string => (text.includes('%') ? percentDecode(text) : text);
 
 /** Query parameters in order; pairs with `;` or a bad escape are dropped silently, as Go does. */
 export function* queryPairs(query: string): Generator<[name: string, value: string]> {

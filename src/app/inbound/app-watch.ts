@@ -1,6 +1,7 @@
 // Finding the app and watching its health: the wait for its port, then the probes (Dapr: pkg/runtime/runtime.go, pkg/apphealth).
 import { HttpFailure, type HttpPort, type TcpPort } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import { pause } from '../../core/pause.ts';
 import type { Settings } from '../settings.ts';
 
 type Health = NonNullable<Settings['app']['health']>;
@@ -117,15 +118,3 @@ export function createAppWatch({ app, origin, http, tcp, log, onChange }: AppWat
 }
 
 const unbracketed = (address: string) => address.replace(/^\[(.*)\]$/, '$1');
-
-const pause = (ms: number, signal: AbortSignal) =>
-  new Promise<void>((done) => {
-    if (signal.aborted) return done();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      done();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-  });

@@ -2,7 +2,7 @@
 import type { Block } from './definition.ts';
 
 /** Category prefixes in lower case, as upstream compares them: `State.Redis` is none. */
-export const categories: readonly Block[] = ['bindings', 'configuration', 'conversation', 'crypto', 'lock', 'middleware', 'pubsub', 'secretstores', 'state'];
+const categories: readonly Block[] = ['bindings', 'configuration', 'conversation', 'crypto', 'lock', 'middleware', 'pubsub', 'secretstores', 'state'];
 
 /** The category a type begins with; undefined where there is none of that name. */
 export const categoryOf = (type: string): Block | undefined => categories.find((category) => type.startsWith(`${category}.`));

@@ -2,7 +2,7 @@
 import { HttpFailure, headerOf, type HttpResponse, type RawHeaders } from '../../core/host.ts';
 
 /** The text of a failed call, as Go's net/http client words it. */
-export const urlError = (method: string, url: string, failure: HttpFailure): string =>
+const urlError = (method: string, url: string, failure: HttpFailure): string =>
   failure.kind === 'aborted' ? failure.message : `${method.slice(0, 1)}${method.slice(1).toLowerCase()} "${url}": ${failure.message}`;
 
 /** An answer packed with gzip only because the sidecar asked for it is unpacked again; Go's transport does the same. */

@@ -57,7 +57,7 @@ const named = (names: readonly string[]) => (names.length ? names.map((name) => 
 const some = <T>(items: T[]) => (items.length ? items : undefined);
 
 /** ACTOR is added where a state store can keep actors; a binding can do what its `direction` leaves of what its type can. */
-export const capabilitiesOf = (component: Loaded): string[] => {
+const capabilitiesOf = (component: Loaded): string[] => {
   if (component.block === 'bindings') return component.features.filter((feature) => worksAs(feature === 'INPUT_BINDING' ? 'input' : 'output', component.properties));
   const list = [...component.features];
   if (component.block === 'state' && list.includes('ETAG') && list.includes('TRANSACTIONAL')) list.push('ACTOR');

@@ -3,6 +3,7 @@ import type { CallContext } from '../../core/context.ts';
 import { type DaprError, type ErrorName, fail, infoDetail, resourceDetail, textOf } from '../../core/errors.ts';
 import { utf8 } from '../../core/go-json.ts';
 import { compareBytes } from '../../core/json-exact.ts';
+import { parseBool } from '../../core/metadata.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
 import { EnvelopeError, envelopeOf } from './envelope.ts';
 import type { MessageHandler, PubSub, PublishRequest, SubscribeRequest, Subscription } from './port.ts';
@@ -63,11 +64,10 @@ export interface PubSubOptions {
 
 type PubSubErrorName = ErrorName & `pubsub${string}`;
 const bulkAtOnce = 100;
-const booleans: Readonly<Record<string, boolean>> = { '': false, 1: true, t: true, T: true, TRUE: true, true: true, True: true, 0: false, f: false, F: false, FALSE: false, false: false, False: false };
 
 /** The runtime's own reading of `rawPayload` (exact name); undefined where the value is no boolean. */
 export const rawPayloadOf = (metadata: Readonly<Record<string, string>>): boolean | undefined =>
-  (metadata.rawPayload === undefined ? false : Object.hasOwn(booleans, metadata.rawPayload) ? booleans[metadata.rawPayload] : undefined);
+  (!metadata.rawPayload ? false : parseBool(metadata.rawPayload));
 export const notABoolean = (value: string): string => `rawPayload value must be a valid boolean: actual is '${value}'`;
 
 const sorted = (texts: Record<string, string>) => Object.fromEntries(Object.keys(texts).sort(compareBytes).map((key) => [key, texts[key] as string]));

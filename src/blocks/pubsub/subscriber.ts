@@ -1,6 +1,7 @@
 // Keeps the app's subscriptions running on their brokers (dapr/pkg/runtime/processor/subscriber/subscriber.go).
 import { textOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
+import { pause } from '../../core/pause.ts';
 import { createDelivery, type Postman } from './delivery.ts';
 import type { Subscription } from './port.ts';
 import type { NamedPubSub, PubSubBlock } from './pubsub.ts';
@@ -52,8 +53,8 @@ export function createSubscriber(options: { pubsub: PubSubBlock; postman: Postma
   };
   const retry = async (mine: Running, broker: NamedPubSub): Promise<void> => {
     const { topic } = mine.spec;
-    for (let pause = firstPauseMs; ; pause = Math.min(longestPauseMs, pause * 1.5)) {
-      await sleep(pause * (0.5 + Math.random()), mine.wake.signal);
+    for (let ms = firstPauseMs; ; ms = Math.min(longestPauseMs, ms * 1.5)) {
+      await pause(ms * (0.5 + Math.random()), mine.wake.signal);
       if (mine.closing) return;
       try {
         await begin(mine, broker);
@@ -90,7 +91,7 @@ export function createSubscriber(options: { pubsub: PubSubBlock; postman: Postma
     });
     if (endings.length === 0) return;
     const over = new AbortController();
-    await Promise.race([Promise.all(endings).finally(() => over.abort()), sleep(drainMs, over.signal)]);
+    await Promise.race([Promise.all(endings).finally(() => over.abort()), pause(drainMs, over.signal)]);
   };
   const endOf = (all: Set<Running>, isGone: (one: Running) => boolean): Promise<void> => {
     const gone = [...all].filter(isGone);
@@ -124,13 +125,3 @@ export function createSubscriber(options: { pubsub: PubSubBlock; postman: Postma
 }
 
 const identity = (spec: SubscriptionSpec): string => JSON.stringify(spec);
-
-/** Ends early, without an error, when the signal aborts. Keeps no process alive. */
-function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) return resolve();
-    const timer = setTimeout(resolve, ms);
-    (timer as { unref?(): void }).unref?.();
-    signal?.addEventListener('abort', () => { clearTimeout(timer); resolve(); }, { once: true });
-  });
-}

@@ -43,7 +43,7 @@ export function describeIssue(error: z.ZodError): string {
 }
 
 /** Go's strconv.FormatFloat(x, 'g', -1, 32); a whole number as it is. */
-export function numberText(value: number | bigint): string {
+function numberText(value: number | bigint): string {
   if (typeof value === 'bigint') return String(value);
   if (Number.isSafeInteger(value)) return Object.is(value, -0) ? '-0' : String(value);
   const single = Math.fround(value);

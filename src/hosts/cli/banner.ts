@@ -6,7 +6,7 @@ import { appVersion, daprVersion } from './version.ts';
 
 export const printBanner = (app: Outrigger, launch: Launch): void => stdout(bannerText(app, launch));
 
-export function bannerText({ components }: Pick<Outrigger, 'components'>, { settings, resourcePaths }: Pick<Launch, 'settings' | 'resourcePaths'>): string {
+function bannerText({ components }: Pick<Outrigger, 'components'>, { settings, resourcePaths }: Pick<Launch, 'settings' | 'resourcePaths'>): string {
   const api = `http://localhost:${settings.httpPort}/v1.0`;
   const state = components.state.keys().next().value;
   const pubsub = components.pubsub.keys().next().value;
