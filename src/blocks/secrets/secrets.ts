@@ -1,6 +1,7 @@
 // The secrets building block: reading secrets under the Configuration's scopes (Dapr: pkg/api/universal/secrets.go).
 import type { CallContext } from '../../core/context.ts';
 import { fail, textOf } from '../../core/errors.ts';
+import { goQuote } from '../../core/go-quote.ts';
 import type { ComponentStore } from '../components/store.ts';
 import type { SecretScope } from '../resources/kinds.ts';
 
@@ -11,7 +12,7 @@ export interface SecretsBlock {
 }
 
 /** A non-empty allow list decides alone, then the deny list, then the default. Names compare exactly. */
-export function allowedBy(scope: SecretScope | undefined, key: string): boolean {
+function allowedBy(scope: SecretScope | undefined, key: string): boolean {
   if (scope === undefined) return true;
   if (scope.allowedSecrets.length > 0) return scope.allowedSecrets.includes(key);
   return !scope.deniedSecrets.includes(key) && scope.defaultAccess === 'allow';
@@ -28,7 +29,7 @@ export function createSecretsBlock(options: { components: ComponentStore; scopes
   return {
     get: async (store, key, metadata, context) => {
       const secrets = port(store);
-      if (!allowedBy(scopes.get(store), key)) throw fail('secretDenied', { key: JSON.stringify(key), store: JSON.stringify(store) });
+      if (!allowedBy(scopes.get(store), key)) throw fail('secretDenied', { key: goQuote(key), store: goQuote(store) });
       try {
         return await secrets.get(key, metadata, context);
       } catch (error) {
