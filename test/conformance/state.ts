@@ -258,7 +258,7 @@ export function describeStateStore(row: StateRow): void {
           (e: unknown) => e as DaprError,
         );
         expect(error?.http).toBe(409);
-        expect((error?.cause as AdapterError).kind).toBe('etagMismatch');
+        expect((error?.cause as AdapterError | undefined)?.kind).toBe('etagMismatch');
         expect([await read(a), await read(b), await read(c)]).toEqual(['"new"', '"old"', '"new"']);
       });
       test('deleting a missing key with an etag', async () => {

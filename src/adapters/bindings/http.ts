@@ -109,14 +109,15 @@ function targetOf(url: string): { origin: string; path: string; authorization?: 
   if (host === '') return 'http: no Host in request URL';
   if (!URL.canParse(`${lower}://${host}/`)) return `invalid host ${JSON.stringify(host)}`;
   const path = rest.replace(/[^\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+/g, (part) => encodeURIComponent(part.toWellFormed()));
-  const authorization = user === undefined ? {} : { authorization: `Basic ${btoa(unescape(user.includes(':') ? user : `${user}:`))}` };
+  const authorization = user === undefined ? {} : { authorization: `Basic ${btoa(unescaped(user.includes(':') ? user : `${user}:`))}` };
   return { origin: `${lower}://${host}`, path: path.startsWith('/') ? path : `/${path}`, ...authorization };
 }
-const unescape = (text: string): string => {
+/** UTF-8 of the text, one character per byte. */
+const unescaped = (text: string): string => {
   try {
     return String.fromCharCode(...utf8(decodeURIComponent(text)));
   } catch {
-    return text;
+    return String.fromCharCode(...utf8(text));
   }
 };
 

@@ -96,6 +96,6 @@ function expiry(metadata: Record<string, string>): number | undefined {
   if (text === undefined || text === '') return undefined;
   if (!/^[+-]?\d+$/.test(text)) throw new AdapterError('invalid', `strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
   const seconds = Number(text);
-  if (Math.abs(seconds) > 9223372036854775807) throw new AdapterError('invalid', `strconv.Atoi: parsing ${JSON.stringify(text)}: value out of range`);
+  if (Math.abs(seconds) > 2 ** 63) throw new AdapterError('invalid', `strconv.Atoi: parsing ${JSON.stringify(text)}: value out of range`);
   return seconds > 0 ? Math.min(Date.now() + seconds * 1000, 8.64e15) : undefined;
 }

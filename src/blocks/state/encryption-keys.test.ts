@@ -20,7 +20,7 @@ async function start(metadata: MetadataItem[], secretStore: SecretStore | undefi
   const resource: ComponentResource = { name: 's', namespace: '', scopes: [], source: { file: 'f', document: 1 }, type: 'state.x', version: 'v1', metadata, initTimeoutMs: 5000, ignoreErrors: false, secretStore: '' };
   const { items } = await resolveItems({ kind: 'Component', ...resource }, metadata, { env: {}, log, secretStore: () => secretStore });
   const encryption = await stateEncryptionOf(resource, items, secretStore, log);
-  const record = async () => new TextDecoder().decode(((await encryption?.seal({ json: '1' })) as { bytes: Uint8Array }).bytes);
+  const record = async () => new TextDecoder().decode(((await encryption?.seal({ json: '1' })) as { bytes: Uint8Array } | undefined)?.bytes);
   return { encryption, record, lines };
 }
 const secret = (name: string, entry = '', item = 'primaryEncryptionKey'): MetadataItem => ({ name: item, secretKeyRef: { name, key: entry } });

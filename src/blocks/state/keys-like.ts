@@ -12,11 +12,11 @@ export function likePattern(pattern: string): RegExp {
     const c = pattern[i] as string;
     if (c === '%') source += '[^]*';
     else if (c === '_') source += '[^]';
-    else source += escape(c === '\\' && i + 1 < pattern.length ? (pattern[++i] as string) : c);
+    else source += literal(c === '\\' && i + 1 < pattern.length ? (pattern[++i] as string) : c);
   }
   return new RegExp(`^${source}$`, 'u');
 }
-const escape = (c: string) => c.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+const literal = (c: string) => c.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 
 /** One page of sorted keys; the token is the last key given, so it survives deletes and inserts between pages. */
 export function pageOf(sorted: string[], { pageSize, continuationToken }: KeysLikeRequest): { keys: string[]; continuationToken?: string } {
