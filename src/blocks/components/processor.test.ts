@@ -34,7 +34,7 @@ const definition = (type: string, more: Partial<AnyDefinition> = {}): AnyDefinit
 });
 const row = (d: AnyDefinition): ManifestRow => ({ type: d.type, ...(d.aliases ? { aliases: d.aliases } : {}), ...(d.versions ? { versions: d.versions } : {}), ...(d.defaultVersion ? { defaultVersion: d.defaultVersion } : {}), load: async () => ({ default: d }) });
 const manifest: Manifest = [
-  row(definition('state.good')), row(definition('pubsub.good')), row(definition('middleware.http.good')), row(definition('secretstores.good')),
+  row(definition('state.good')), row(definition('pubsub.good')), row(definition('middleware.http.good')), row(definition('secretstores.good')), row(definition('lock.good')),
   row(definition('state.elsewhere', { runtimes: ['workers'] })),
   { type: 'state.left-out' },
 ];
@@ -108,6 +108,10 @@ describe('what upstream says about', () => {
   test('an unknown binding, which is wrapped once', async () => expect(await say(component('c', 'bindings.nope'))).toBe("process component c error: [INIT_COMPONENT_FAILURE]: initialization error occurred for c (bindings.nope/v1): couldn't find binding c (bindings.nope/v1)"));
   test('a failing open', async () => expect(await say(component('c', 'state.good', { values: { fail: 'x' } }))).toBe(wrapped('INIT_COMPONENT_FAILURE', 'c (state.good/v1)', 'cannot: x')));
   test('failing middleware', async () => expect(await say(component('c', 'middleware.http.good', { values: { fail: 'x' } }))).toBe(wrapped('CREATE_COMPONENT_FAILURE', 'c (middleware.http.good/v1)', 'process component c error: error creating HTTP middleware middleware.http.good/v1: cannot: x')));
+  test('a keyPrefix of a lock store with the separator', async () => {
+    expect(await say(component('c', 'lock.good', { values: { KeyPrefix: 'a||B' } }))).toBe(wrapped('INIT_COMPONENT_FAILURE', 'c (lock.good/v1)', "failed to save lock keyprefix: input key/keyPrefix 'a||b' can't contain '||'"));
+    expect(opened).toEqual([]);
+  });
   test('a keyPrefix with the separator, before anything is opened', async () => {
     expect(await say(component('c', 'state.good', { values: { KEYPREFIX: 'a||B' } }))).toBe(wrapped('INIT_COMPONENT_FAILURE', 'c (state.good/v1)', "failed to save lock keyprefix: api error: code = InvalidArgument desc = input key/keyPrefix 'a||b' can't contain '||'"));
     expect(opened).toEqual([]);
