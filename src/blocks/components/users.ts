@@ -41,8 +41,9 @@ export function createComponentUsers(): ComponentUsers {
       leave(name, mine);
       throw error;
     }
-    if (result instanceof Promise) return result.finally(() => leave(name, mine));
-    leave(name, mine);
+    const done = () => leave(name, mine);
+    if (result instanceof Promise) result.then(done, done); // beside the caller's own, which is not to wait for it
+    else done();
     return result;
   };
 
