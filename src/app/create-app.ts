@@ -1,5 +1,5 @@
 // createApp(): the only place where a sidecar is put together from a host, settings and resources.
-import type { Host, Incoming } from '../core/host.ts';
+import type { Host } from '../core/host.ts';
 import type { Logger } from '../core/log.ts';
 import { samplingRateOf, tracingMode } from '../core/traceparent.ts';
 import type { Manifest } from '../blocks/components/definition.ts';
@@ -134,6 +134,7 @@ export function createApp(options: AppOptions): Outrigger {
   /** The app was found, fell ill or recovered: what is delivered to it starts and stops here. */
   let askedConfig = false;
   const appChanged = async (healthy: boolean) => {
+    if (healthy) initialized = true;
     if (healthy && channel && !askedConfig) {
       askedConfig = true;
       if (settings.app.initEndpoints.config) await askAppConfig(channel, appId, log);
@@ -156,8 +157,14 @@ export function createApp(options: AppOptions): Outrigger {
   const reload = enabledFeatures(configuration.features).includes('HotReload') && host.files?.watch
     ? createReload({ components, processor, users, subscriptions, inputs, resources, log, onListed: (found) => { listed = found; } })
     : undefined;
-  // In every API that uses a component, its name is the third part of the path.
-  const using = (handler: Handler): Handler => (reload ? (c) => users.during(segment(callOf(c), 2), () => handler(c)) : handler);
+  // In every API that uses a component, its name is the third part of the path; `bulk` comes before that of a broker.
+  const using = ({ name, handler }: Route): Handler => (reload ? (c) => users.during(segment(callOf(c), name === 'BulkPublishEvent' ? 3 : 2), () => handler(c)) : handler);
+  /** Each once, whoever comes first: a stop, or a start that was overtaken by one. */
+  const closeComponents = async () => {
+    const all = [...components.all()];
+    for (const { name } of all) components.remove(name);
+    await Promise.allSettled(all.map((component) => component.port.close()));
+  };
   let opened = () => {};
   const firstOpened = new Promise<void>((resolve) => { opened = resolve; });
 
@@ -172,7 +179,7 @@ export function createApp(options: AppOptions): Outrigger {
     ...lockRoutes(createLockBlock({ components, appId })),
     ...publishRoutes(pubsub, { ...tracing, appId }),
     ...unbuiltRoutes(),
-  ].map((route) => (open.includes(route) ? route : { ...route, handler: loading.hold(using(route.handler)) }));
+  ].map((route) => (open.includes(route) ? route : { ...route, handler: loading.hold(using(route)) }));
   routes.push(...shutdownRoutes(options.onShutdown));
   const isAllowed = createApiRules(configuration.api);
   const { apiLogging } = configuration.logging;
@@ -193,10 +200,14 @@ export function createApp(options: AppOptions): Outrigger {
       signal.addEventListener('abort', () => { loading.cancelled(); reload?.stop(); }, { once: true });
       const self = { appId, namespace, address: host.address, internalPort: settings.internalPort, httpPort: settings.httpPort, appPort: settings.app.port };
       const resolving = openResolver({ configuration: configuration.nameResolution, mode: settings.mode, manifest: options.nameResolvers ?? [], host, log, self });
-      await processor.load(resources.components);
+      await processor.load(resources.components, signal);
       for (const resource of resources.httpEndpoints) await endpoints.load(resource);
       resolution = await resolving;
-      if (signal.aborted) return;
+      if (signal.aborted) {
+        // what was being opened when the stop came
+        await closeComponents();
+        return addresses.close();
+      }
       loading.done();
       opened();
       health.setOutbound(true);
@@ -218,9 +229,7 @@ export function createApp(options: AppOptions): Outrigger {
       await Promise.all([subscriptions.stop(), inputs?.stop()]);
       await addresses.close();
       await channel?.close();
-      await Promise.allSettled(components.all().map((c) => c.port.close()));
+      await closeComponents();
     },
   };
 }
-
-export type HandleIncoming = (incoming: Incoming) => Promise<Response>;

@@ -28,8 +28,8 @@ export interface ProcessorOptions {
 }
 
 export interface Processor {
-  /** Secret stores first, then the rest in order, one at a time. Rejects at the first that fails without ignoreErrors. */
-  load(resources: readonly ComponentResource[]): Promise<void>;
+  /** Secret stores first, then the rest in order, one at a time; none is begun once the signal is aborted. Rejects at the first that fails without ignoreErrors. */
+  load(resources: readonly ComponentResource[], signal?: AbortSignal): Promise<void>;
   /** Opens one component, then those that waited for it as their secret store. A failure under ignoreErrors is only logged. */
   open(resource: ComponentResource): Promise<void>;
   /** Closes one component and forgets it; one that is parked or unknown is forgotten too. */
@@ -188,12 +188,15 @@ export function createProcessor(options: ProcessorOptions): Processor {
   };
 
   return {
-    load: async (resources) => {
+    load: async (resources, signal) => {
       options.log.info('Loading components…');
       const allowed = resources.filter((resource) => isAllowed(resource, options.deny ?? [], options.log));
       const isSecretStore = (resource: ComponentResource) => resource.type.startsWith('secretstores.');
       options.log.info('Waiting for all outstanding components to be processed…');
-      for (const resource of [...allowed.filter(isSecretStore), ...allowed.filter((r) => !isSecretStore(r))]) await open(resource);
+      for (const resource of [...allowed.filter(isSecretStore), ...allowed.filter((r) => !isSecretStore(r))]) {
+        if (signal?.aborted) return;
+        await open(resource);
+      }
       options.log.info('All outstanding components processed');
     },
     open: async (resource) => {

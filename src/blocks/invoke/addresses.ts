@@ -28,6 +28,7 @@ export function createAddresses(resolution: () => Resolution, now: () => number 
   const cache = new Map<string, Entry>();
   const asking = new Map<string, Promise<string>>();
 
+  let closed: NameResolver | undefined;
   /** For lists that the resolver keeps: whose turn it is. */
   let turn = Math.floor(Math.random() * 1000);
   const pick = (entry: Entry): string => entry.list[entry.next++ % entry.list.length] as string;
@@ -96,7 +97,9 @@ export function createAddresses(resolution: () => Resolution, now: () => number 
     checkPresent: () => { resolver(); },
     close: async () => {
       const current = resolution();
-      if (current.state === 'ready') await current.resolver.close();
+      if (current.state !== 'ready' || current.resolver === closed) return;
+      closed = current.resolver;
+      await current.resolver.close();
     },
   };
 }
