@@ -135,7 +135,6 @@ export function createApp(options: AppOptions): Outrigger {
   let askedConfig = false;
   const appChanged = async (healthy: boolean) => {
     if (healthy) initialized = true;
-    if (healthy) initialized = true;
     if (healthy && channel && !askedConfig) {
       askedConfig = true;
       if (settings.app.initEndpoints.config) await askAppConfig(channel, appId, log);
