@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createComponentStore, type Loaded } from '../../src/blocks/components/store.ts';
 import { createStateBlock, type DeleteOptions, type NamedStateStore, type SaveItem } from '../../src/blocks/state/state.ts';
 import type { StateStore, StateValue } from '../../src/blocks/state/port.ts';
-import { AdapterError, DaprError } from '../../src/core/errors.ts';
+import { type AdapterError, DaprError } from '../../src/core/errors.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
 import type { ServerName } from '../harness/servers.ts';

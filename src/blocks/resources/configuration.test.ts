@@ -75,6 +75,7 @@ test('exporters that cannot be', () => {
   expect(() => load('tracing: {zipkin: {endpointAddress: nowhere}}')).toThrow('invalid collector URL "nowhere"');
 });
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: Go's form of a variable is what is tested
 test.each([['a $X b', 'a 1 b'], ['${X}y', '1y'], ['$Xy', ''], ['$UNSET!', '!'], ['${UNSET}', ''], ['cost: 5$', 'cost: 5$'], ['$ 5', '$ 5'], ['$1x', 'x'], ['${', ''], ['$$X', 'X']])('environment in %j', (text, expanded) => expect(expandEnvironment(text, { X: '1' })).toBe(expanded));
 
 test('features: defaults unless mentioned, unknown names are kept, the last word counts', () => {
