@@ -16,7 +16,7 @@ export type Stage = {
   scenario: Scenario;
   vars: Vars;
   apps: Map<string, ScriptedApp>;
-  sidecars: Map<string, Started & { home: string }>;
+  sidecars: Map<string, Started & { home: string; spec: SidecarSpec }>;
   /** Answers to requests that were sent in the background, by name. */
   waiting: Map<string, Promise<Answer>>;
 };
@@ -85,7 +85,7 @@ async function run(stage: Stage, dir: string, command: string[], stops: Stop[], 
     const flags = [...(spec.bare ? [] : usualFlags(spec, home, vars)), ...fillDeep(spec.flags ?? [], vars)];
     const sidecar = start([...command, ...flags], { cwd: home, env: { ...foreignEnv(), ...fillDeep(spec.env ?? {}, vars) } });
     stops.push(() => sidecar.stop('SIGINT'));
-    stage.sidecars.set(spec.id, { ...sidecar, home });
+    stage.sidecars.set(spec.id, { ...sidecar, home, spec });
     await untilReady(spec, sidecar, vars);
   }
   await sleep(scenario.settleMs ?? 100);
@@ -127,11 +127,14 @@ function usualFlags({ id, appId, config }: SidecarSpec, home: string, vars: Vars
 const foreignEnv = () =>
   Object.fromEntries(Object.keys(process.env).filter((name) => /^(DAPR_|APP_API_TOKEN$|NAMESPACE$|OTEL_)/.test(name)).map((name) => [name, undefined]));
 
+// Longer than any recorded start takes on a busy machine; each one that hangs costs the whole run this much.
+const startMs = 10_000;
+
 async function untilReady(spec: SidecarSpec, sidecar: Started, vars: Vars): Promise<void> {
-  if (spec.ready === 'exit') return void (await Promise.race([sidecar.exited, sleep(15_000, undefined, { ref: false })]));
+  if (spec.ready === 'exit') return void (await Promise.race([sidecar.exited, sleep(startMs, undefined, { ref: false })]));
   const wanted = spec.ready ?? 204;
   const door = doorOf(spec.id, vars, spec.readyAt && fill(spec.readyAt, vars));
-  for (const end = Date.now() + 20_000; Date.now() < end && !sidecar.over(); await sleep(20)) {
+  for (const end = Date.now() + startMs; Date.now() < end && !sidecar.over(); await sleep(20)) {
     const { status } = await exchange(door, { method: 'GET', target: '/v1.0/healthz' }, 2000);
     if (status === wanted || (wanted === 'any' && status > 0)) return;
   }

@@ -30,7 +30,10 @@ export async function perform(step: Step, stage: Stage): Promise<Seen> {
   }
   if (step.join) seen.answer = seenAnswer(await named(stage.waiting, step.join), scenario, tidy, step.sort);
   if (step.stop) seen.exit = await sidecar().stop('SIGINT');
-  if (step.exit) seen.exit = await Promise.race([sidecar().exited, sleep(15_000, 'still running', { ref: false })]);
+  if (step.exit) {
+    const patience = sidecar().spec.ready === 'exit' ? 1000 : 15_000; // the start has waited for that already
+    seen.exit = await Promise.race([sidecar().exited, sleep(patience, 'still running', { ref: false })]);
+  }
   if (step.redis) seen.redis = seenReply(await redis(vars, fillDeep(step.redis, vars)), tidy);
   if (step.stream) seen.stream = await readStream(step, vars, tidy);
   if (step.sqlite) {
