@@ -1,4 +1,5 @@
 // One HTTP API call on its way through the routes: what came in, its trace, and the ways to answer.
+import type { Context } from 'hono';
 import type { CallContext } from '../../core/context.ts';
 import { fail } from '../../core/errors.ts';
 import { GoJsonError, parseFirst, parseWhole, textOfBytes } from '../../core/go-json.ts';
@@ -19,11 +20,11 @@ export interface HttpCall {
   /** App id an invocation goes to, for the API log. */
   invoked?: string;
 }
-/** What a handler gets; a Hono Context whose env holds the call would do too. */
-export interface CallBox {
-  readonly env: { readonly call: HttpCall };
-}
-export type Handler = (c: CallBox) => Response | Promise<Response>;
+/** Hono's environment of a call. */
+export type Env = { Bindings: { call: HttpCall } };
+/** What handlers use of a Hono Context. */
+export type HandlerContext = Pick<Context<Env>, 'env'>;
+export type Handler = (c: HandlerContext) => Response | Promise<Response>;
 
 /** One row of the API: which methods and path, Dapr's endpoint name (logs), its allow/deny group. */
 export interface Route {
@@ -41,7 +42,7 @@ export function httpCall(incoming: Incoming, maxBody: number, context: CallConte
   return { incoming, path: cleanPath(path), query, context, extra: [], maxBody };
 }
 
-export const callOf = (c: CallBox): HttpCall => c.env.call;
+export const callOf = (c: HandlerContext): HttpCall => c.env.call;
 
 /** Path segment `index` (0 = version), unescaped by query rules: `+` is a space. */
 export function segment(call: HttpCall, index: number): string {
