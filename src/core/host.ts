@@ -154,6 +154,8 @@ export interface Incoming {
   /** Request target as on the wire: `/v1.0/state/s/a%2Fb?x=y`. */
   readonly target: string;
   readonly headers: RawHeaders;
+  /** First value of a header (hosts with only fetch: all of them joined); the cheap way to one header. `name` in lower case. */
+  header(name: string): string | undefined;
   /** Content-Length, undefined when chunked or absent. */
   readonly length: number | undefined;
   /** True when a body is announced (a length above 0 or chunks). */

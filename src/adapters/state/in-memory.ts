@@ -44,7 +44,7 @@ export default defineStateStore({
     const put = (request: SetRequest, expires: number | undefined) => entries.set(request.key, { data: escapedBytesOf(request.value), etag: crypto.randomUUID(), expires });
 
     return {
-      get: async ({ key }) => {
+      get: ({ key }) => {
         const entry = live(key);
         if (entry === undefined) return { data: null };
         return { data: entry.data, etag: entry.etag, metadata: entry.expires === undefined ? undefined : { ttlExpireTime: `${new Date(entry.expires).toISOString().slice(0, 19)}Z` } };

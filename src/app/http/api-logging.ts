@@ -1,5 +1,5 @@
 // One log line per API call (Dapr: pkg/api/http/server.go, useAPILogging): what was called, the answer's code and size, how long it took.
-import { headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+import type { Incoming, RawHeaders } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import type { HttpCall, Route } from './call.ts';
 
@@ -16,7 +16,7 @@ export function createApiLog({ log, obfuscateUrls, omitHealthChecks }: ApiLogOpt
   return (call, route, response, startedAt) => {
     if (omitHealthChecks && route?.name.startsWith('Healthz')) return;
     const { incoming } = call;
-    const useragent = headerOf(incoming.headers, 'user-agent') ?? '';
+    const useragent = incoming.header('user-agent') ?? '';
     const tell = (size: number) =>
       // always: the log level does not silence it
       scoped.always('HTTP API Called', {
@@ -51,6 +51,7 @@ export class Measured implements Incoming {
   get method() { return this.#inner.method; }
   get target() { return this.#inner.target; }
   get headers() { return this.#inner.headers; }
+  header(name: string) { return this.#inner.header(name); }
   get length() { return this.#inner.length; }
   get hasBody() { return this.#inner.hasBody; }
   get signal() { return this.#inner.signal; }

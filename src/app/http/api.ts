@@ -9,7 +9,6 @@ import { renderError } from './errors.ts';
 import { contextOf, type Cors, traceOf } from './gate.ts';
 import { splitTarget, wellEscaped } from './path.ts';
 import { createRouter } from './router.ts';
-import { headerOf } from '../../core/host.ts';
 import { background } from '../../core/context.ts';
 
 export interface ApiOptions {
@@ -65,14 +64,14 @@ export function createApi(options: ApiOptions): HandleCall {
       call.context = trace.context;
       call.extra.push(...trace.headers);
       refusal = trace.refusal;
-    } else call.context = contextOf(incoming, '', '', headerOf(incoming.headers, 'baggage') ?? '');
+    } else call.context = contextOf(incoming, '', '', incoming.header('baggage') ?? '');
     if (refusal !== undefined) return plainText(call, 400, `${refusal}\n`);
     if (cors) {
       const preflight = cors.preflight(incoming);
       if (preflight) return answer(call, 200, preflight, '');
       call.extra.push(...cors.actual(incoming));
     }
-    if (apiToken !== '' && headerOf(incoming.headers, 'dapr-api-token') !== apiToken && !(incoming.method === 'GET' && healthPaths.has(asWritten(incoming.target)))) {
+    if (apiToken !== '' && incoming.header('dapr-api-token') !== apiToken && !(incoming.method === 'GET' && healthPaths.has(asWritten(incoming.target)))) {
       return plainText(call, 401, 'invalid api token\n');
     }
     const result = dispatch(call);

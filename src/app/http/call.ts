@@ -58,7 +58,7 @@ export function rest(call: HttpCall, index: number): string {
   return queryUnescape(call.path.slice(start));
 }
 
-export const header = (call: HttpCall, name: string): string | undefined => headerOf(call.incoming.headers, name);
+export const header = (call: HttpCall, name: string): string | undefined => call.incoming.header(name);
 
 /** The answer, with the call's extra headers where the handler did not set them. */
 export function answer(call: HttpCall, status: number, headers: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response {

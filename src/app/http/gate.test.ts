@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Incoming, RawHeaders } from '../../core/host.ts';
+import { headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
 import { createCors, traceOf, validTraceparent } from './gate.ts';
 
-const incoming = (headers: RawHeaders, method = 'GET') => ({ method, headers, signal: new AbortController().signal }) as unknown as Incoming;
+const incoming = (headers: RawHeaders, method = 'GET') => ({ method, headers, header: (name: string) => headerOf(headers, name), signal: new AbortController().signal }) as unknown as Incoming;
 const good = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 describe('trace context', () => {

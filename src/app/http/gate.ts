@@ -34,20 +34,21 @@ function joinedBaggage(headers: RawHeaders): string {
 
 /** The signal is the listener's own, asked for only by those who need it. (A class: each object literal with a getter would get a hidden class of its own.) */
 class ApiContext implements CallContext {
-  readonly #incoming: Incoming;
-  #traceparent: string | undefined;
+  // not #private, see FetchIncoming
+  private readonly incoming: Incoming;
+  private given: string | undefined;
   readonly tracestate: string;
   readonly baggage: string;
   constructor(incoming: Incoming, traceparent: string | undefined, tracestate: string, baggage: string) {
-    this.#incoming = incoming;
-    this.#traceparent = traceparent;
+    this.incoming = incoming;
+    this.given = traceparent;
     this.tracestate = tracestate;
     this.baggage = baggage;
   }
-  get signal(): AbortSignal { return this.#incoming.signal; }
+  get signal(): AbortSignal { return this.incoming.signal; }
   get traceparent(): string {
-    this.#traceparent ??= freshTraceparent();
-    return this.#traceparent;
+    this.given ??= freshTraceparent();
+    return this.given;
   }
 }
 /** `traceparent` undefined: a fresh one for those who ask. */
@@ -66,12 +67,11 @@ export interface Trace {
  * Where the caller has none, calls of the app get a fresh unsampled one, but the answer says what daprd says: all zeros, that is, no trace.
  */
 export function traceOf(incoming: Incoming, mode: Exclude<TracingMode, 'off'>, samplingRate: number): Trace {
-  const { headers } = incoming;
-  const given = headerOf(headers, 'traceparent');
+  const given = incoming.header('traceparent');
   const known = validTraceparent(given);
   const traceparent = mode === 'spans' ? newSpan(known ? given : '', samplingRate) : known ? given : undefined;
-  const tracestate = (known && headerOf(headers, 'tracestate')) || '';
-  const baggage = joinedBaggage(headers);
+  const tracestate = (known && incoming.header('tracestate')) || '';
+  const baggage = incoming.header('baggage') === undefined ? '' : joinedBaggage(incoming.headers);
   const out: RawHeaders = ['Traceparent', traceparent ?? zeroTraceparent];
   if (tracestate) out.push('Tracestate', tracestate);
   if (baggage !== '') {

@@ -1,48 +1,50 @@
 // A host's view of a request built from a Web Request alone, for hosts that have nothing better (Bun, Deno, Workers).
-import { BodyBroken, BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { BodyBroken, BodyTooLarge, type Incoming, type RawHeaders } from '../../core/host.ts';
 
 export const incomingFromRequest = (request: Request): Incoming => new FetchIncoming(request);
 
 /** Everything is read from the Request only when somebody asks: most of it costs more than the answer to a small call. */
 class FetchIncoming implements Incoming {
   readonly method: string;
-  readonly #request: Request;
-  #target: string | undefined;
-  #headers: RawHeaders | undefined;
+  // not #private: engines other than V8 pay for such fields with each request
+  private readonly request: Request;
+  private rawTarget: string | undefined;
+  private rawHeaders: RawHeaders | undefined;
   constructor(request: Request) {
     this.method = request.method;
-    this.#request = request;
+    this.request = request;
   }
   get target(): string {
-    this.#target ??= targetOf(this.#request.url);
-    return this.#target;
+    this.rawTarget ??= targetOf(this.request.url);
+    return this.rawTarget;
   }
   get headers(): RawHeaders {
-    if (this.#headers !== undefined) return this.#headers;
+    if (this.rawHeaders !== undefined) return this.rawHeaders;
     const list: RawHeaders = [];
-    this.#request.headers.forEach((value, name) => { list.push(name, value); }); // twice as fast as for…of on Bun
-    this.#headers = list;
+    this.request.headers.forEach((value, name) => { list.push(name, value); }); // twice as fast as for…of on Bun
+    this.rawHeaders = list;
     return list;
   }
+  header(name: string): string | undefined { return this.request.headers.get(name) ?? undefined; }
   get length(): number | undefined {
-    const declared = headerOf(this.headers, 'content-length');
+    const declared = this.header('content-length');
     return declared !== undefined && /^\d+$/.test(declared) ? Number(declared) : undefined;
   }
   get hasBody(): boolean {
     // A Request for GET or HEAD has none, whatever was sent.
     if (this.method === 'GET' || this.method === 'HEAD') return false;
     const { length } = this;
-    return length === undefined ? this.#request.body !== null : length > 0;
+    return length === undefined ? this.request.body !== null : length > 0;
   }
-  get signal(): AbortSignal { return this.#request.signal; }
+  get signal(): AbortSignal { return this.request.signal; }
   async bytes(limit: number): Promise<Uint8Array> {
     if (!this.hasBody) return new Uint8Array(0);
     const { length } = this;
-    if (length !== undefined && (limit <= 0 || length <= limit)) return new Uint8Array(await this.#request.arrayBuffer().catch(broken));
-    return collect(this.#request.body as ReadableStream<Uint8Array>, limit);
+    if (length !== undefined && (limit <= 0 || length <= limit)) return new Uint8Array(await this.request.arrayBuffer().catch(broken));
+    return collect(this.request.body as ReadableStream<Uint8Array>, limit);
   }
   stream(limit: number): ReadableStream<Uint8Array> {
-    return limited(this.#request.body ?? new Blob([]).stream(), limit);
+    return limited(this.request.body ?? new Blob([]).stream(), limit);
   }
   respond(status: number, list: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response {
     // A null-body status refuses even the empty string.

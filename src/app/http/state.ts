@@ -2,7 +2,7 @@
 import { BodyBroken, BodyTooLarge } from '../../core/host.ts';
 import { type ErrorName, fail } from '../../core/errors.ts';
 import { any, compactJson, compactText, goEscape, GoJsonError, goStringify, int, list, optionalString, type Reader, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
-import type { QueryResult } from '../../blocks/state/port.ts';
+import type { GetResult, QueryResult } from '../../blocks/state/port.ts';
 import { type BulkItem, jsonOf, type SaveItem, type StateBlock } from '../../blocks/state/state.ts';
 import { answer, callOf, empty, firstJson, type Handler, header, type HttpCall, json, type Route, segment, universalBody } from './call.ts';
 import { queryMetadata, queryValue } from './path.ts';
@@ -40,16 +40,19 @@ const saveItem = (from: { key: string; value: unknown; etag: string | undefined;
 });
 
 export function stateRoutes(state: StateBlock): Route[] {
-  const get: Handler = async (c) => {
-    const call = callOf(c);
-    const store = state.store(segment(call, 2));
-    const { query } = call;
-    const result = await store.get(segment(call, 3), { consistency: query === '' ? '' : (queryValue(query, 'consistency') ?? ''), metadata: queryMetadata(query) }, call.context);
+  const found = (call: HttpCall, result: GetResult): Response => {
     if (result.data === null) return empty(call);
     const headers = ['Content-Type', 'application/json'];
     if (result.etag) headers.push('Etag', result.etag);
     for (const name in result.metadata) headers.push(`Metadata.${name}`, result.metadata[name] as string);
     return answer(call, 200, headers, result.data);
+  };
+  const get: Handler = (c) => {
+    const call = callOf(c);
+    const store = state.store(segment(call, 2));
+    const { query } = call;
+    const result = store.get(segment(call, 3), { consistency: query === '' ? '' : (queryValue(query, 'consistency') ?? ''), metadata: queryMetadata(query) }, call.context);
+    return result instanceof Promise ? result.then((arrived) => found(call, arrived)) : found(call, result);
   };
 
   const save: Handler = async (c) => {

@@ -64,7 +64,8 @@ export interface QueryResult {
  * Keys arrive with their prefix.
  */
 export interface StateStore extends Closable {
-  get(request: GetRequest, context: CallContext): Promise<GetResult>;
+  /** A store that knows at once answers at once: the busiest call is spared its promises. */
+  get(request: GetRequest, context: CallContext): GetResult | Promise<GetResult>;
   set(request: SetRequest, context: CallContext): Promise<void>;
   delete(request: DeleteRequest, context: CallContext): Promise<void>;
   /** Optional faster forms; the block runs single operations in parallel where they are missing. One result per key, any order. */

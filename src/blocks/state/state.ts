@@ -38,7 +38,7 @@ export interface BulkItem {
 export interface NamedStateStore {
   /** Values are sealed in the store; a text among them comes back without its quotes. */
   readonly encrypted: boolean;
-  get(key: string, options: { consistency: string; metadata: Record<string, string> }, context: CallContext): Promise<GetResult>;
+  get(key: string, options: { consistency: string; metadata: Record<string, string> }, context: CallContext): GetResult | Promise<GetResult>;
   save(items: SaveItem[], context: CallContext): Promise<void>;
   delete(key: string, options: DeleteOptions, context: CallContext): Promise<void>;
   /** Order and length of the answer are those of `keys`. parallelism ≤ 0: as many at once as the host allows. */
@@ -100,13 +100,18 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
 
   return {
     encrypted: encryption !== undefined,
-    get: async (key, { consistency, metadata }, context) => {
+    get: (key, { consistency, metadata }, context) => {
       const stored = toStored(key);
-      try {
-        const result = await port.get({ key: stored, metadata, consistency }, context);
-        return encryption === undefined || result.data === null ? result : { ...result, data: await encryption.open(result.data) };
-      } catch (error) {
+      const failed = (error: unknown): never => {
         throw fail('stateGet', { key, store: name, error: textOf(error) }, { cause: error });
+      };
+      const opened = async (result: GetResult) => (encryption === undefined || result.data === null ? result : { ...result, data: await encryption.open(result.data) });
+      try {
+        const result = port.get({ key: stored, metadata, consistency }, context);
+        if (result instanceof Promise) return (encryption === undefined ? result : result.then(opened)).catch(failed);
+        return encryption === undefined ? result : opened(result).catch(failed);
+      } catch (error) {
+        return failed(error);
       }
     },
     save: async (items, context) => {

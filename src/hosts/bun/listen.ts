@@ -23,6 +23,9 @@ declare const Bun: {
   }): BunServer;
 };
 
+/** What --read-buffer-size comes to by default. Bun itself refuses 16 KiB and more; adding up every call's headers would cost a tenth of a small call. */
+const usualHeaderBytes = 8192;
+
 export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes }: { maxHeaderBytes: number }): Promise<Listener> {
   // Bun would take the place of a file that is already there.
   if ('path' in at && existsSync(at.path)) throw Object.assign(new Error(`listen unix ${at.path}: bind: address already in use`), { code: 'EADDRINUSE' });
@@ -35,7 +38,7 @@ export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes 
       development: false,
       fetch: (request) => {
         const incoming = incomingFromRequest(request);
-        return headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming);
+        return maxHeaderBytes !== usualHeaderBytes && headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming);
       },
       error: () => new Response(null, { status: 500 }),
     });
