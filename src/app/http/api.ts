@@ -36,7 +36,7 @@ export function createApi(options: ApiOptions): HandleCall {
   const invoke = options.fallback;
   const logged = options.onAnswer;
   const matched = new WeakMap<HttpCall, Route>();
-  const hono = new Hono<Env>({ router: createRouter(), getPath: (_request, given) => (given?.env as Env['Bindings']).call.path });
+  const hono = new Hono<Env>({ router: createRouter(), getPath: (_request, given) => (given as { env: Env['Bindings'] }).env.call.path });
   for (const route of options.routes) {
     hono.on([...route.methods], `/${route.path}`, logged ? (c) => { matched.set(callOf(c), route); return route.handler(c); } : route.handler);
   }
