@@ -1,6 +1,6 @@
 // The sidecar as a Bun process.
-import { daprd } from '../cli/daprd.ts';
+import { outrigger } from '../cli/daprd.ts';
 import { bunFetch, createFetchHttpClient } from '../fetch-http-client.ts';
 import { listen } from './listen.ts';
 
-process.exit(await daprd(process.argv.slice(2), { runtime: 'bun', createHttp: () => createFetchHttpClient(bunFetch), listen }));
+process.exit(await outrigger(process.argv.slice(2), { runtime: 'bun', createHttp: () => createFetchHttpClient(bunFetch), listen }));
