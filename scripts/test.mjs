@@ -27,7 +27,7 @@ const stages = {
   types: { command: [node, bin('tsc'), '--noEmit'], minutes: 4 },
   imports: { command: existsSync(importCheck) ? [node, importCheck] : undefined, minutes: 1 },
   build: { command: ['npm', 'run', '--silent', 'build'], minutes: 4 },
-  suites: { command: [node, bin('vitest'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${join(reports, 'suites')}`], minutes: 6, live: true, count: countSuites },
+  suites: { command: [node, bin('vitest'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${join(reports, 'suites')}`], minutes: 8, live: true, count: countSuites },
   wire: { command: [node, join(root, 'test/wire/run.ts'), '--jobs', '4', '--minutes', '5', '--again', '--report', join(reports, 'wire')], minutes: 6, live: true, count: countWire },
 };
 const quick = ['lint', 'types', 'imports', 'build'];

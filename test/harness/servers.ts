@@ -80,8 +80,10 @@ async function server(command: string[], options: { dir: string; port: number; a
 /** `persist` keeps data over restart() and kill() (append-only file, synced on every write); `flags` are given to redis-server. */
 export async function startRedis(opts: { persist?: boolean; flags?: string[] } = {}) {
   const [port, dir] = [await freePort(), tempDir('redis')];
+  // Redis takes port + 10000 for its cluster bus by itself, which may be anybody's outgoing port
+  const bus = opts.flags?.includes('--cluster-enabled') ? ['--cluster-port', String(await freePort())] : [];
   const keep = opts.persist ? ['--appendonly', 'yes', '--appendfsync', 'always'] : [];
-  const own = await server([program('redis-server', 'redis'), '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', dir, ...keep, ...(opts.flags ?? [])], {
+  const own = await server([program('redis-server', 'redis'), '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', dir, ...bus, ...keep, ...(opts.flags ?? [])], {
     dir,
     port,
     ready: () => loaded(port),
