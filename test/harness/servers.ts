@@ -44,7 +44,17 @@ const program = (name: string, server: ServerName): string => {
   if (!file) throw new Error(missing(server));
   return file;
 };
-const tempDir = (name: string) => mkdtempSync(join(tmpdir(), `outrigger-${name}-`));
+
+// Folders of servers that nobody stopped go with this process, as the servers do.
+const dirs = new Set<string>();
+process.on('exit', () => {
+  for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
+});
+const tempDir = (name: string): string => {
+  const dir = mkdtempSync(join(tmpdir(), `outrigger-${name}-`));
+  dirs.add(dir);
+  return dir;
+};
 
 // What all servers have in common: the same command again after an end, the folder gone after stop().
 async function server(command: string[], options: { dir: string; port: number; as?: string; ready?(): Promise<void> }) {
@@ -73,6 +83,7 @@ async function server(command: string[], options: { dir: string; port: number; a
     stop: async (signal: NodeJS.Signals = 'SIGTERM') => {
       await running.stop(signal);
       rmSync(options.dir, { recursive: true, force: true });
+      dirs.delete(options.dir);
     },
   };
 }
