@@ -9,8 +9,9 @@
 FROM node:26.10.0-alpine3.22 AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
-# without install scripts the runtimes of the development dependencies are not downloaded
-RUN npm ci --ignore-scripts --no-audit --no-fund
+# install, not ci: the lock file names the packages of one platform only. Without install scripts the runtimes of the
+# development dependencies are not downloaded.
+RUN npm install --no-save --ignore-scripts --no-audit --no-fund
 COPY scripts/build.mjs scripts/
 COPY deploy/worker deploy/worker
 COPY src src

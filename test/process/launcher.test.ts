@@ -47,7 +47,7 @@ describe('the launcher', () => {
     expect(stderr).toContain(`npm run build' in ${copy}`);
     mkdirSync(join(copy, 'dist'));
     writeFileSync(join(copy, 'dist/node.js'), '');
-    expect(run(join(copy, 'bin/daprd'), [], { env: { PATH: '' } })).toMatchObject({ status: 1, stderr: `outrigger found no Node: run 'npm ci' in ${copy}\n` });
+    expect(run(join(copy, 'bin/daprd'), [], { env: { PATH: '' } })).toMatchObject({ status: 1, stderr: `outrigger found no Node: run 'npm install' in ${copy}\n` });
   });
   test.skipIf(process.platform !== 'linux')('keeps the pid; the process is called daprd and shows its arguments', async () => {
     const sidecar = await startSidecar({ command: [daprd] });
