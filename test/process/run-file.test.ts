@@ -53,12 +53,12 @@ apps:
   - { appID: other, appDirPath: two, appPort: ${second}, command: [node, app.mjs], env: { GREETING: own } }
 `);
     // through the first sidecar to the second app: both apps, both sidecars and the names are there
-    const answer = await eventually(async () => {
-      const response = await fetch(`http://127.0.0.1:${http}/v1.0/invoke/other/method/x`);
+    const answerOf = (appId: string) => eventually(async () => {
+      const response = await fetch(`http://127.0.0.1:${http}/v1.0/invoke/${appId}/method/x`);
       return response.status === 200 ? ((await response.json()) as Record<string, string>) : undefined;
     }, started.log);
-    expect(answer).toMatchObject({ APP_ID: 'other', GREETING: 'own' });
-    expect(await (await fetch(`http://127.0.0.1:${http}/v1.0/invoke/one/method/x`)).json()).toEqual({ APP_ID: 'one', DAPR_HTTP_PORT: String(http), GREETING: 'hello' });
+    expect(await answerOf('other')).toMatchObject({ APP_ID: 'other', GREETING: 'own' });
+    expect(await answerOf('one')).toEqual({ APP_ID: 'one', DAPR_HTTP_PORT: String(http), GREETING: 'hello' });
 
     expect(await started.stop('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(started.log()).toContain('== APP - one == listening\n');
