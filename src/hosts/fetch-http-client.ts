@@ -82,29 +82,42 @@ export function createFetchHttpClient(dialect: FetchDialect, fetcher: typeof fet
   return { send: (request) => (request.followRedirects ? sendFollowing(request, send) : send(request)) };
 }
 
-function headersOf(list: RawHeaders): Headers {
+/** A plain object where no name is repeated: the form the runtimes read fastest. */
+function headersOf(list: RawHeaders): Record<string, string> | Headers {
+  const plain: Record<string, string> = Object.create(null);
+  for (let i = 0; i < list.length; i += 2) {
+    const lower = (list[i] as string).toLowerCase();
+    if (refused.has(lower)) continue;
+    if (lower in plain) return repeatedHeadersOf(list);
+    plain[lower] = list[i + 1] as string;
+  }
+  return plain;
+}
+
+function repeatedHeadersOf(list: RawHeaders): Headers {
   const headers = new Headers();
   for (let i = 0; i < list.length; i += 2) {
-    const name = list[i] as string;
-    const lower = name.toLowerCase();
+    const lower = (list[i] as string).toLowerCase();
     if (refused.has(lower)) continue;
     const value = list[i + 1] as string;
     // Two Cookie lines become one list, which is joined by semicolons and not by commas.
     if (lower === 'cookie' && headers.has(lower)) headers.set(lower, `${headers.get(lower)}; ${value}`);
-    else headers.append(name, value);
+    else headers.append(lower, value);
   }
   return headers;
 }
 
 async function answerOf(response: Response, method: string, undone: readonly string[]): Promise<HttpResponse> {
   const { status } = response;
-  const unpacked = response.body !== null && method !== 'HEAD' && undone.includes(response.headers.get('content-encoding')?.trim().toLowerCase() ?? '');
+  const unpacked = undone.length > 0 && response.body !== null && method !== 'HEAD' && undone.includes(response.headers.get('content-encoding')?.trim().toLowerCase() ?? '');
   const headers: RawHeaders = [];
-  for (const [name, value] of response.headers) {
-    if (name === 'set-cookie' || (unpacked && (name === 'content-encoding' || name === 'content-length'))) continue;
-    headers.push(name, value);
-  }
-  for (const cookie of response.headers.getSetCookie()) headers.push('set-cookie', cookie);
+  let cookies = false;
+  // forEach: twice as fast as for…of on Bun
+  response.headers.forEach((value, name) => {
+    if (name === 'set-cookie') cookies = true;
+    else if (!(unpacked && (name === 'content-encoding' || name === 'content-length'))) headers.push(name, value);
+  });
+  if (cookies) for (const cookie of response.headers.getSetCookie()) headers.push('set-cookie', cookie);
   if (response.body === null || method === 'HEAD' || status === 204 || status === 304) return { status, headers, body: null };
   const length = headerOf(headers, 'content-length');
   if (length === '0') return { status, headers, body: null };
