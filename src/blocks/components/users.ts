@@ -30,20 +30,15 @@ export function createComponentUsers(): ComponentUsers {
       const over = held.get(name);
       if (over !== undefined) return over.then(() => during(name, call));
     }
+    const result = call();
+    // What is done already was over before anybody could wait for it.
+    if (!(result instanceof Promise)) return result;
     let generation = using.get(name);
     if (generation === undefined) using.set(name, (generation = { calls: 0, ended: undefined }));
     generation.calls++;
     const mine = generation;
-    let result: T | Promise<T>;
-    try {
-      result = call();
-    } catch (error) {
-      leave(name, mine);
-      throw error;
-    }
     const done = () => leave(name, mine);
-    if (result instanceof Promise) result.then(done, done); // beside the caller's own, which is not to wait for it
-    else done();
+    result.then(done, done); // beside the caller's own, which is not to wait for it
     return result;
   };
 
