@@ -1,4 +1,5 @@
 // HTTP route of output bindings.
+import { baggageProblem } from '../../core/baggage.ts';
 import { fail } from '../../core/errors.ts';
 import { any, GoJsonError, parseFirst, string, stringMap, struct, textOfBytes, utf8 } from '../../core/go-json.ts';
 import { type Exact, printExact } from '../../core/json-exact.ts';
@@ -7,7 +8,6 @@ import { isTraceparent, type TracingMode } from '../../core/traceparent.ts';
 import type { BindingsBlock } from '../../blocks/bindings/bindings.ts';
 import { canonical } from '../../blocks/invoke/headers.ts';
 import { answer, bodyBytes, callOf, empty, type Handler, header, type HttpCall, type Route, segment } from './call.ts';
-import { validBaggage } from './gate.ts';
 
 const body = struct('http.OutputBindingRequest', { metadata: stringMap, data: any, operation: string });
 
@@ -49,7 +49,7 @@ function baggageOf(call: HttpCall): string {
   const values: string[] = [];
   for (let i = 0; i < headers.length; i += 2) if ((headers[i] as string).toLowerCase() === 'baggage') values.push(headers[i + 1] as string);
   const baggage = values.join(',');
-  if (baggage !== '' && !validBaggage(baggage)) throw fail('malformedRequest', { error: `invalid baggage header: ${baggage}` });
+  if (baggage !== '' && baggageProblem(baggage) !== undefined) throw fail('malformedRequest', { error: `invalid baggage header: ${baggage}` });
   return baggage;
 }
 

@@ -2,7 +2,7 @@
 import { baggageProblem } from '../../core/baggage.ts';
 import type { CallContext } from '../../core/context.ts';
 import { headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
-import { newSpan, type TracingMode, zeroTraceparent } from '../../core/traceparent.ts';
+import { freshTraceparent, newSpan, type TracingMode, zeroTraceparent } from '../../core/traceparent.ts';
 
 /** W3C version 00 has exactly four parts; all-zero ids are invalid. */
 export function validTraceparent(text: string | undefined): text is string {
@@ -10,17 +10,6 @@ export function validTraceparent(text: string | undefined): text is string {
   const match = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/.exec(text);
   return match !== null && match[1] !== 'ff' && !(match[1] === '00' && match[4] !== undefined) && !/^0+$/.test(match[2] as string) && !/^0+$/.test(match[3] as string);
 }
-
-// Ids of unsampled traces need to be unique, not secret: a random start and a counter cost far less than 24 random bytes a call.
-let seed: { trace: string; next: number } | undefined;
-function freshTraceparent(): string {
-  if (seed === undefined || seed.next > 0xffff_fffe) seed = { trace: hex(8) + hex(4), next: 0 };
-  const count = (++seed.next).toString(16).padStart(8, '0');
-  return `00-${seed.trace}${count}-${seed.trace.slice(0, 8)}${count}-00`;
-}
-const hex = (bytes: number) => [...crypto.getRandomValues(new Uint8Array(bytes))].map((b) => b.toString(16).padStart(2, '0')).join('');
-
-export const validBaggage = (text: string): boolean => baggageProblem(text) === undefined;
 
 /** Several baggage headers count as one, their values joined by commas. */
 function joinedBaggage(headers: RawHeaders): string {
