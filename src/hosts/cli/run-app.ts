@@ -3,6 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { stderr, stdout } from './output.ts';
 
+/** Stands before every line of the app. */
+export const appMark = '== APP == ';
+
 export interface RunningApp {
   readonly pid: number | undefined;
   /** Its exit code, 128 + the signal's number where a signal ended it, 127 where it could not be started. */
@@ -61,7 +64,8 @@ const signalNumbers: Record<string, number> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3
 /** Exit code of an app that a plain SIGTERM ended. */
 export const endedBySigterm = 128 + 15;
 
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+/** To the process and all it started; nothing where it is gone. */
+export function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, signal);
   } catch {
@@ -69,17 +73,19 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-/** Whole lines with the mark in front; a rest without line break is told at the end. */
-function mark(stream: Readable, write: (text: string) => void): void {
+const mark = (stream: Readable, write: (text: string) => void): void => eachLine(stream, (line) => write(`${appMark}${line}\n`));
+
+/** Whole lines of a stream; a rest without line break is told at the end. */
+export function eachLine(stream: Readable, take: (line: string) => void): void {
   let rest = '';
   stream.setEncoding('utf8');
   stream.on('data', (text: string) => {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
-    if (lines.length > 0) write(lines.map((line) => `== APP == ${line}\n`).join(''));
+    lines.forEach(take);
   });
   stream.on('close', () => {
-    if (rest !== '') write(`== APP == ${rest}\n`);
+    if (rest !== '') take(rest);
     rest = '';
   });
 }

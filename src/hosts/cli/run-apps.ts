@@ -2,15 +2,13 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { stderr, stdout, writeTo } from './output.ts';
 import type { Platform } from './platform.ts';
-import { endedBySigterm } from './run-app.ts';
+import { appMark, eachLine, endedBySigterm, signalGroup } from './run-app.ts';
 import { type LogDestination, type PlannedApp, readRunFile, RunFileError } from './run-file.ts';
 
 /** Longer than one `outrigger run` takes to end its app and itself. */
 const patienceMs = 15_000;
-const appMark = '== APP == ';
 
 /** Resolves with 0, or 1 where the file is wrong, an app could not be started, or one of them ended with an error. */
 export async function runApps(file: string, platform: Platform): Promise<number> {
@@ -83,7 +81,7 @@ function startOne(app: PlannedApp, { runtime }: Platform) {
   });
   eachLine(child.stdout, take);
   eachLine(child.stderr, take);
-  const kill = () => { try { if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL'); } catch { /* gone already */ } };
+  const kill = () => { if (child.exitCode === null) signalGroup(child, 'SIGKILL'); };
   return {
     wasUp: () => up,
     kill,
@@ -96,15 +94,4 @@ function startOne(app: PlannedApp, { runtime }: Platform) {
       child.once('close', (code) => done(code ?? endedBySigterm));
     }),
   };
-}
-
-function eachLine(stream: Readable, take: (line: string) => void): void {
-  let rest = '';
-  stream.setEncoding('utf8');
-  stream.on('data', (text: string) => {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop() ?? '';
-    lines.forEach(take);
-  });
-  stream.on('close', () => { if (rest !== '') take(rest); });
 }
