@@ -6,33 +6,15 @@ import type { ComponentStore, Loaded } from '../components/store.ts';
 import type { StateEncryption } from './encryption.ts';
 import { addressable, type KeyChoice, storedPattern } from './keys-like.ts';
 import { prefixOf, refuse, storedKey, userKey } from './keys.ts';
-import type { BulkGetResult, DeleteRequest, GetResult, QueryResult, SetRequest, StateStore, StateValue, TransactionOperation } from './port.ts';
+import type { BulkGetResult, DeleteRequest, GetResult, QueryResult, SetRequest, StateStore, TransactionOperation } from './port.ts';
 import { parseQuery, type StateQuery } from './query.ts';
 
-export interface SaveItem {
-  key: string;
-  value: StateValue;
-  etag?: string | undefined;
-  metadata: Record<string, string>;
-  concurrency: string;
-  consistency: string;
-}
-export interface DeleteOptions {
-  etag?: string | undefined;
-  metadata: Record<string, string>;
-  concurrency: string;
-  consistency: string;
-}
+// What callers ask for and get: the port's own shapes, with the user's keys in place of stored ones.
+export type SaveItem = SetRequest;
+export type DeleteOptions = Omit<DeleteRequest, 'key'>;
 export type Operation = { operation: string } & SaveItem;
-
 /** A bulk item as the API shows it: `data` null where missing or failed. */
-export interface BulkItem {
-  key: string;
-  data: Uint8Array | null;
-  etag?: string | undefined;
-  metadata?: Record<string, string> | undefined;
-  error?: string;
-}
+export type BulkItem = BulkGetResult;
 
 /** One state store with this app's key rules applied, and its encryption. Keys in and out are the user's. */
 export interface NamedStateStore {
