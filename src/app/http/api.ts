@@ -50,7 +50,8 @@ export function createApi(options: ApiOptions): HandleCall {
     const { incoming } = call;
     // Hono answers HEAD by the GET route, without its body. Dapr has no HEAD routes: under a name Hono does not know it goes where all go that match none.
     const method = incoming.method === 'HEAD' ? 'head' : incoming.method;
-    return hono.fetch({ method, url: incoming.target, headers: undefined } as unknown as Request, { call });
+    // All Hono reads of a request is its method: the path comes from the call, and so does everything handlers ask for.
+    return hono.fetch({ method } as Request, { call });
   };
 
   return (incoming) => {
