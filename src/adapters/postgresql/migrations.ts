@@ -53,8 +53,9 @@ async function createMetadataTable(pool: PostgresPool, table: string): Promise<v
       await pool.write({ text: `CREATE TABLE IF NOT EXISTS ${table} (key text NOT NULL PRIMARY KEY, value text NOT NULL)` });
       return;
     } catch (error) {
-      // Two sessions that create one table at the same moment: IF NOT EXISTS does not help, the second one fails on the catalogue's index.
-      if (attempt === 3 || !/SQLSTATE 23505/.test((error as Error).message)) throw error;
+      // Two sessions that create one table at the same moment: IF NOT EXISTS does not help. The second one fails on the catalogue's index
+      // (23505) or, where it comes a little later, on the other's table (42P07) or its row type (42710).
+      if (attempt === 5 || !/SQLSTATE (23505|42P07|42710)/.test((error as Error).message)) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
