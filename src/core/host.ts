@@ -117,7 +117,8 @@ export interface HttpRequest {
   gone?: () => AbortSignal | undefined;
   /** Server certificate is not checked (an app behind https). */
   insecure?: boolean;
-  tls?: { ca?: string; cert?: string; key?: string };
+  /** `servername`: the name the server is asked for and must prove, where it is not the one in `origin`. */
+  tls?: { ca?: string; cert?: string; key?: string; servername?: string };
   /** HTTP/2 without TLS, by prior knowledge (an app with protocol h2c). */
   h2c?: boolean;
   /** Default false: a 3xx comes back as it is. */

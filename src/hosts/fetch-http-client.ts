@@ -40,7 +40,8 @@ export function denoFetch(deno: DenoHttp): FetchDialect {
       if (insecure) throw cannot('skip the check of a certificate');
       if (h2c) return { client: client('h2c', { http1: false, http2: true }) };
       if (!tls) return {};
-      const { ca, cert, key } = tls;
+      const { ca, cert, key, servername } = tls;
+      if (servername) throw cannot('ask a server for another name');
       return { client: client(JSON.stringify([ca, cert, key]), { ...(ca ? { caCerts: [ca] } : {}), ...(cert && key ? { cert, key } : {}) }) };
     },
   };
