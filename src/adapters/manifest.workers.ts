@@ -18,6 +18,7 @@ export const manifest: Manifest = [
   { type: 'lock.upstash.redis', load: () => import('./lock/upstash-redis.ts') },
   { type: 'pubsub.in-memory', load: () => import('./pubsub/in-memory.ts') },
   { type: 'pubsub.redis' },
+  { type: 'pubsub.sqlite', aliases: ['pubsub.sqlite3'] },
   { type: 'secretstores.hashicorp.vault', load: () => import('./secretstores/hashicorp.vault.ts') },
   { type: 'secretstores.local.env', load: () => import('./secretstores/local.env.ts') },
   { type: 'secretstores.local.file' },

@@ -1,0 +1,129 @@
+// One subscription of pubsub.sqlite: takes messages for its group, hands them to the handler, writes down what became of them.
+import { textOf } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
+import type { SharedDatabase } from './database.ts';
+import type { GroupReader, LoggedMessage, Outcome } from './message-log.ts';
+
+export interface ConsumerOptions {
+  database: SharedDatabase;
+  reader: GroupReader;
+  /** Who has a message in hand; no two consumers have the same. */
+  owner: string;
+  /** Messages in hand at once. */
+  concurrency: number;
+  lease: number;
+  /** What the log calls it. */
+  title: string;
+  log: Logger;
+  handle(message: LoggedMessage): Promise<void>;
+  /** Called after messages were finished. */
+  onFinished(): void;
+}
+export interface Consumer {
+  /** There may be something new. */
+  wake(): void;
+  /** Takes nothing more, waits for what is in hand and writes that down. */
+  close(): Promise<void>;
+}
+
+// Beyond 2^31-1 ms a timer fires at once.
+const longestTimer = 2_147_483_647;
+const pauseAfterFailureMs = 200;
+
+export function startConsumer(options: ConsumerOptions): Consumer {
+  const { database, reader, owner, concurrency, lease, title, log } = options;
+  const settled: { id: number; outcome: Outcome; why?: unknown }[] = [];
+  let inHand = 0;
+  let closing = false;
+  let working = false;
+  let again = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let idle: (() => void) | undefined;
+
+  const wakeAt = (time: number | undefined) => {
+    clearTimeout(timer);
+    if (time === undefined || closing) return;
+    timer = setTimeout(wake, Math.min(longestTimer, Math.max(1, time - Date.now())));
+    (timer as { unref?(): void }).unref?.();
+  };
+  const deliver = async (message: LoggedMessage): Promise<void> => {
+    inHand++;
+    try {
+      await options.handle(message);
+      settled.push({ id: message.id, outcome: 'done' });
+    } catch (why) {
+      // A failure while the subscription ends says nothing about the message.
+      settled.push({ id: message.id, outcome: closing ? 'released' : 'failed', why });
+    }
+    inHand--;
+    wake();
+  };
+  /** One round: writes down what has ended and takes what there is room for, in one transaction. True: there may be more to do. */
+  const round = async (): Promise<boolean> => {
+    const ended = settled.splice(0);
+    const room = closing ? 0 : concurrency - inHand;
+    if (ended.length === 0) {
+      if (room === 0) return false;
+      const more = await database.read(() => reader.hasMore());
+      if (more !== true) {
+        wakeAt(more);
+        return false;
+      }
+    }
+    try {
+      const { given, taken } = await database.write(() => ({
+        given: ended.filter(({ id, outcome }) => reader.settle(owner, id, outcome)),
+        taken: room > 0 ? reader.take(owner, room) : undefined,
+      }));
+      for (const { id, why } of given) log.error(`${title}: message ${id} is removed after its last attempt: ${textOf(why)}`);
+      for (const message of taken?.messages ?? []) void deliver(message);
+      if (taken !== undefined && taken.messages.length < room) wakeAt(taken.nextAt);
+      if (ended.some(({ outcome }) => outcome === 'done')) options.onFinished();
+    } catch (error) {
+      settled.unshift(...ended);
+      throw error;
+    }
+    return settled.length > 0;
+  };
+  const work = async () => {
+    working = true;
+    do {
+      again = false;
+      try {
+        if (await round()) again = true;
+      } catch (error) {
+        log.error(`${title}: ${textOf(error)}. Will retry.`);
+        await new Promise((resolve) => setTimeout(resolve, pauseAfterFailureMs));
+        again = true;
+      }
+    } while (again);
+    working = false;
+    if (closing && inHand === 0) idle?.();
+  };
+  function wake(): void {
+    again = true;
+    if (!working) void work();
+  }
+
+  // Signs of life, only while there is something to hold on to.
+  const pulse = setInterval(() => {
+    if (inHand > 0) database.write(() => reader.extend(owner)).catch((error) => log.warn(`${title}: ${textOf(error)}`));
+  }, lease / 3);
+  (pulse as { unref?(): void }).unref?.();
+  wake();
+
+  return {
+    wake,
+    close: async () => {
+      if (!closing) {
+        closing = true;
+        clearTimeout(timer);
+        await new Promise<void>((resolve) => {
+          idle = resolve;
+          wake();
+        });
+        clearInterval(pulse);
+      }
+    },
+  };
+}
