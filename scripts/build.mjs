@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // `npm run build`: the core as one file that every host loads, thin host files around it, and adapters as files of their own.
 //
-//   dist/core.js                 src/core, src/blocks and src/app with Hono, zod and YAML; the same bytes on every host
+//   dist/core.js                 src/core, src/blocks and src/app with Hono, zod, YAML and CEL; the same bytes on every host
 //   dist/node.js bun.js deno.js  hosts; they import core.js
 //   dist/worker.js, worker/      the Workers host with the adapters that run there
 //   dist/adapters/               one file per component type, loaded when a component asks for it
@@ -23,7 +23,7 @@ const maxCoreGzip = 300 * 1024;
 const coreName = 'outrigger:core';
 const coreHome = /^src\/(core|blocks|app)\//;
 /** Libraries that live in the core and nowhere else. */
-const coreLibraries = /^(hono|zod|yaml)(\/|$)/;
+const coreLibraries = /^(hono|zod|yaml|@marcbachmann\/cel-js|@bufbuild\/re2)(\/|$)/;
 const started = performance.now();
 /** Name in the core file → module it comes from. */
 const aliases = new Map();
@@ -113,7 +113,7 @@ async function buildCore(wanted) {
     external: [],
   });
   const [{ inputs }] = Object.values(result.metafile.outputs);
-  const foreign = Object.keys(inputs).filter((file) => inputs[file].bytesInOutput > 0 && !coreHome.test(file) && !/(^|\/)node_modules\/(hono|zod|yaml)\//.test(file) && file !== 'core-exports.ts');
+  const foreign = Object.keys(inputs).filter((file) => inputs[file].bytesInOutput > 0 && !coreHome.test(file) && !/(^|\/)node_modules\/(hono|zod|yaml|@marcbachmann\/cel-js|@bufbuild\/re2)\//.test(file) && file !== 'core-exports.ts');
   if (foreign.length) refuse(`the core contains what does not belong there: ${foreign.slice(0, 10).join(', ')}`);
   const [{ text }] = result.outputFiles;
   const bleeding = [/["'`](?:node|bun|cloudflare):\w+/, /(?<![\w$.])process\.\w+/, /(?<![\w$.])Deno\.\w+/, /(?<![\w$.])Bun\.\w+/, /\brequire\(/, /\b__dirname\b/, /\bioredis\b/].map((word) => word.exec(text)?.[0]).filter(Boolean);

@@ -17,7 +17,7 @@ function placeOf(file) {
 
 /** Libraries each floor may import statically. Everything else that is no file of ours is a vendor library. */
 const libraries = {
-  core: ['zod'],
+  core: ['zod', '@marcbachmann/cel-js', '@bufbuild/re2'],
   blocks: ['yaml', 'zod'],
   app: ['hono'],
   adapters: ['zod'],
