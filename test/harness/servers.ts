@@ -1,6 +1,6 @@
 // Real servers for tests (Redis, PostgreSQL, MQTT), started from installed binaries on free loopback ports, ended by id.
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -164,8 +164,11 @@ export async function startPostgres(opts: { flags?: string[] } = {}) {
   };
 }
 
-/** An MQTT broker that lets everybody in and keeps nothing. */
-export async function startMosquitto() {
+/** An MQTT broker that lets everybody in; `persist` keeps sessions and messages over restart(), `settings` are lines of its configuration. */
+export async function startMosquitto(opts: { persist?: boolean; settings?: string[] } = {}) {
   const [port, dir] = [await freePort(), tempDir('mosquitto')];
-  return server([program('mosquitto', 'mosquitto'), '-p', String(port)], { dir, port });
+  const keep = opts.persist ? ['persistence true', `persistence_location ${dir}/`, 'autosave_on_changes true', 'autosave_interval 1'] : [];
+  const as = process.getuid?.() === 0 ? ['user root'] : []; // else it becomes a user that may not write here
+  writeFileSync(join(dir, 'mosquitto.conf'), [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'max_queued_messages 0', ...as, ...keep, ...(opts.settings ?? []), ''].join('\n'));
+  return server([program('mosquitto', 'mosquitto'), '-c', join(dir, 'mosquitto.conf')], { dir, port });
 }
