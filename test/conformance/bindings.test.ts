@@ -2,11 +2,12 @@
 import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connectAsync } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Binding, InvokeResult } from '../../src/blocks/bindings/port.ts';
 import { background } from '../../src/core/context.ts';
 import { startApp } from '../harness/app.ts';
-import { startRedis } from '../harness/servers.ts';
+import { startMosquitto, startRedis } from '../harness/servers.ts';
 import { type BindingRow, describeBinding } from './bindings.ts';
 import { openComponent } from './open.ts';
 
@@ -41,6 +42,25 @@ const rows: BindingRow[] = [
     operations: ['create', 'get', 'list', 'delete'],
     request: { fileName: 'a/b.txt' },
     quirks: { missing: 'error' },
+  },
+  {
+    type: 'bindings.mqtt3',
+    servers: ['mosquitto'],
+    start: async () => {
+      const mosquitto = await startMosquitto();
+      const url = `mqtt://127.0.0.1:${mosquitto.port}`;
+      const other = await connectAsync(url);
+      const timer = setInterval(() => other.publish('room/a', 'tick', { qos: 1 }), 100);
+      const stop = async () => {
+        clearInterval(timer);
+        await other.endAsync();
+        await mosquitto.stop();
+      };
+      return { metadata: { url, topic: 'room/+', consumerID: 'conformance' }, stop };
+    },
+    operations: ['create'],
+    request: { topic: 'room/b' },
+    eventWithinMs: 300,
   },
 ];
 for (const row of rows) describeBinding(row);
