@@ -5,6 +5,7 @@ import { parseFirst, textOfBytes, utf8 } from '../../core/go-json.ts';
 import type { FilesPort, Host, HttpRequest } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { field, MetadataError } from '../../core/metadata.ts';
+import { readTextFile } from '../../core/text-file.ts';
 import { keysOfList } from './answers.ts';
 
 const kubernetesToken = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -95,7 +96,7 @@ async function tokensOf(metadata: Fields, host: Host, send: Send): Promise<Token
   if (given > 1) throw new MetadataError('only one of vaultToken, vaultTokenMountPath, vaultRoleID and vaultKubernetesRole can be set');
   if (vaultToken !== '') return { current: async () => vaultToken, after: async () => vaultToken };
   if (vaultTokenMountPath !== '') {
-    const read = async () => (await readText(host.files, vaultTokenMountPath)).trim();
+    const read = async () => (await readTextFile(host.files, vaultTokenMountPath)).trim();
     let token = await read().catch((error) => {
       throw new Error(`couldn't read vault token from mount path ${vaultTokenMountPath} err: ${textOf(error)}`, { cause: error });
     });
@@ -104,7 +105,7 @@ async function tokensOf(metadata: Fields, host: Host, send: Send): Promise<Token
   const mount = (metadata.vaultAuthMountPath || (vaultRoleID !== '' ? 'approle' : 'kubernetes')).replace(/^\/+|\/+$/g, '');
   return loggedIn(async () => {
     // The pod's token is renewed by Kubernetes: read anew for each login.
-    const body = vaultRoleID !== '' ? { role_id: vaultRoleID, ...(metadata.vaultSecretID === '' ? {} : { secret_id: metadata.vaultSecretID }) } : { role: vaultKubernetesRole, jwt: (await readText(host.files, metadata.vaultKubernetesTokenPath)).trim() };
+    const body = vaultRoleID !== '' ? { role_id: vaultRoleID, ...(metadata.vaultSecretID === '' ? {} : { secret_id: metadata.vaultSecretID }) } : { role: vaultKubernetesRole, jwt: (await readTextFile(host.files, metadata.vaultKubernetesTokenPath)).trim() };
     return send({ method: 'POST', path: `/v1/auth/${mount}/login`, headers: ['Content-Type', 'application/json'], body: utf8(JSON.stringify(body)) }, undefined);
   });
 }
@@ -147,7 +148,7 @@ async function trustOf({ caPem, caPath, caCert, skipVerify, tlsServerName }: Fie
 const unusable = (why: string) => new Error(`couldn't create client using config: ${why}`);
 
 async function readCertificate(files: FilesPort | undefined, path: string): Promise<string> {
-  return readText(files, path).catch((error) => {
+  return readTextFile(files, path).catch((error) => {
     throw unusable(`couldn't read CA file from disk: ${textOf(error)}`);
   });
 }
@@ -160,9 +161,4 @@ async function certificatesIn(files: FilesPort | undefined, folder: string): Pro
     else pems.push(await readCertificate(files, `${folder}/${name}`));
   }
   return pems.join('\n');
-}
-
-async function readText(files: FilesPort | undefined, path: string): Promise<string> {
-  if (files === undefined) throw new Error('this runtime has no files');
-  return textOfBytes(await files.read(files.resolve(path)));
 }
