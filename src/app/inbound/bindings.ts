@@ -1,6 +1,7 @@
 // The app's side of input bindings over HTTP: asking whether it wants them, delivering events (Dapr: pkg/runtime/processor/binding/send.go).
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
 import type { BindingApp } from '../../blocks/bindings/inputs.ts';
+import { StatusFailure } from '../../blocks/resiliency/failures.ts';
 import { readBody } from '../../core/body.ts';
 import { background } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
@@ -43,7 +44,7 @@ export function createBindingApp({ channel, optionsTimeoutMs, tracing, samplingR
       } catch (error) {
         throw new Error(`error invoking app: ${textOf(error)}`, { cause: error });
       }
-      if (status < 200 || status > 299) throw new Error(`fails to send binding event to http app channel, status code: ${status} body: ${textOfBytes(bytes)}`);
+      if (status < 200 || status > 299) throw new StatusFailure(status, `fails to send binding event to http app channel, status code: ${status} body: ${textOfBytes(bytes)}`);
       return bytes;
     },
   };

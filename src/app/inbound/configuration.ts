@@ -1,7 +1,8 @@
 // The app's side of configuration subscriptions over HTTP: each changed key is posted to it (Dapr: pkg/api/http/http.go, updateEventHandler).
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
 import type { ConfigurationHandler } from '../../blocks/configuration/port.ts';
-import { background } from '../../core/context.ts';
+import type { Resiliency } from '../../blocks/resiliency/resiliency.ts';
+import { background, type CallContext } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
 import { utf8 } from '../../core/go-json.ts';
 import { quote } from '../../core/json-exact.ts';
@@ -9,25 +10,30 @@ import type { Logger } from '../../core/log.ts';
 import { cleanPath } from '../http/path.ts';
 import { itemsJson } from '../items-json.ts';
 
-/** Every key of an event is a call of its own with the whole event; anything but 200 is a failure, which is logged and not repeated. */
-export function createConfigurationApp({ channel, log }: { channel: AppChannel; log: Logger }): (store: string) => ConfigurationHandler {
+/** Every key of an event is a call of its own with the whole event; anything but 200 is a failure, which is logged; only a policy repeats it. */
+export function createConfigurationApp({ channel, log, resiliency }: { channel: AppChannel; log: Logger; resiliency?: Resiliency }): (store: string) => ConfigurationHandler {
   return (store) => async ({ id, items }) => {
     const body = utf8(`{"id":${quote(id)},"items":${itemsJson(items)}}\n`);
+    const policy = resiliency?.inbound(store, 'Configuration');
     for (const key of items.keys()) {
       try {
-        const status = await post(pathOf(store, key), body);
-        if (status !== 200) throw new Error(`error sending configuration item to application, status ${status}`);
+        const path = pathOf(store, key);
+        await (policy ? policy.run(background, (limited) => post(path, body, limited)) : post(path, body, background));
       } catch (error) {
         log.error(`error sending configuration item to the app: ${textOf(error)}`);
       }
     }
   };
 
-  async function post(path: string, body: Uint8Array): Promise<number> {
-    if (!channel.healthy) return 503;
-    const response = await channel.send({ method: 'POST', path, headers: ['Content-Type', 'application/json'], body }, background);
+  async function post(path: string, body: Uint8Array, context: CallContext): Promise<void> {
+    if (!channel.healthy) return refused(503);
+    const response = await channel.send({ method: 'POST', path, headers: ['Content-Type', 'application/json'], body }, context);
     if (response.body instanceof ReadableStream) await response.body.cancel();
-    return response.status;
+    if (response.status !== 200) refused(response.status);
+  }
+
+  function refused(status: number): never {
+    throw new Error(`error sending configuration item to application, status ${status}`);
   }
 }
 

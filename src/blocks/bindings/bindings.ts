@@ -2,8 +2,9 @@
 import type { CallContext } from '../../core/context.ts';
 import { type DaprError, fail, textOf } from '../../core/errors.ts';
 import type { ComponentStore } from '../components/store.ts';
+import type { Resiliency } from '../resiliency/resiliency.ts';
 import { worksAs } from './direction.ts';
-import type { InvokeRequest } from './port.ts';
+import type { Binding, InvokeRequest, InvokeResult } from './port.ts';
 
 export interface InvokeOutcome {
   /** null: the binding has nothing to answer. */
@@ -18,7 +19,7 @@ export interface BindingsBlock {
   invoke(name: string, request: InvokeRequest, context: CallContext): Promise<InvokeOutcome>;
 }
 
-export function createBindingsBlock({ components }: { components: ComponentStore }): BindingsBlock {
+export function createBindingsBlock({ components, resiliency }: { components: ComponentStore; resiliency?: Resiliency }): BindingsBlock {
   return {
     invoke: async (name, request, context) => {
       const refuse = (error: string, cause?: unknown) => fail('bindingInvoke', { name, error }, { cause });
@@ -29,7 +30,9 @@ export function createBindingsBlock({ components }: { components: ComponentStore
       if (loaded?.port.invoke === undefined || operations === undefined || !worksAs('output', loaded.properties)) throw refuse(`couldn't find output binding ${name}`);
       if (!operations.includes(operation)) throw refuse(`binding ${name} does not support operation ${operation}. supported operations:${operations.join(' ')}`);
       try {
-        const result = await loaded.port.invoke(request, context);
+        const policy = resiliency?.outbound(name, 'Binding');
+        const { port } = loaded as { port: Required<Binding> };
+        const result = await (policy ? policy.run(context, (limited) => tried(port.invoke(request, limited))).catch(answerOf) : port.invoke(request, context));
         if (result === null) return { data: null, metadata: {} };
         const { data, metadata, error } = result;
         return error === undefined ? { data, metadata } : { data, metadata, error: refuse(textOf(error), error) };
@@ -38,4 +41,22 @@ export function createBindingsBlock({ components }: { components: ComponentStore
       }
     },
   };
+}
+
+/** A failure that has an answer: for policies it is one, and the answer of the last try reaches the caller. */
+class Answered extends Error {
+  readonly result: InvokeResult;
+  constructor(result: InvokeResult, error: Error) {
+    super(error.message, { cause: error });
+    this.result = result;
+  }
+}
+async function tried(answer: Promise<InvokeResult | null>): Promise<InvokeResult | null> {
+  const result = await answer;
+  if (result?.error !== undefined) throw new Answered(result, result.error);
+  return result;
+}
+function answerOf(error: unknown): InvokeResult {
+  if (error instanceof Answered) return error.result;
+  throw error;
 }

@@ -4,13 +4,14 @@ import { background, type CallContext } from '../../core/context.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Binding, BindingEvent } from './port.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
+import type { Resiliency } from '../resiliency/resiliency.ts';
 import { saysInput, worksAs } from './direction.ts';
 
 /** The app as input bindings see it. `route` is the path the component names, by default its own name. */
 export interface BindingApp {
   /** Whether the app wants the events. Rejects when the app gives no answer. */
   wants(route: string): Promise<boolean>;
-  /** What the app answered; rejects when it refused the event. */
+  /** What the app answered; rejects when it refused the event, with a StatusFailure where it said so itself. */
   deliver(event: BindingEvent, route: string, context: CallContext): Promise<Uint8Array | undefined>;
 }
 
@@ -31,11 +32,13 @@ export interface Inputs {
 interface Reading {
   name: string;
   closed: boolean;
+  /** Aborted with `closed`: an event is not tried again. */
+  stopped: AbortController;
   running: Set<Promise<unknown>>;
   reader: { close(): Promise<void> } | undefined;
 }
 
-export function createInputs({ components, app, log: parent }: { components: ComponentStore; app: BindingApp; log: Logger }): Inputs {
+export function createInputs({ components, app, log: parent, resiliency }: { components: ComponentStore; app: BindingApp; log: Logger; resiliency?: Resiliency }): Inputs {
   const log = parent.scope('dapr.runtime.processor.binding');
   let readings: Reading[] = [];
   /** Every binding that was looked at since the app became ready; undefined while it is not. */
@@ -52,6 +55,7 @@ export function createInputs({ components, app, log: parent }: { components: Com
     readings = readings.filter((reading) => !isGone(reading));
     await Promise.all(stopping.map(async (reading) => {
       reading.closed = true;
+      reading.stopped.abort();
       await Promise.allSettled(reading.running);
       await reading.reader?.close().catch((error: unknown) => log.error(`error closing an input binding: ${textOf(error)}`));
     }));
@@ -60,12 +64,15 @@ export function createInputs({ components, app, log: parent }: { components: Com
   const startOne = async ({ name, properties }: Loaded<Binding>, read: NonNullable<Binding['read']>): Promise<void> => {
     const route = properties.route || name;
     if (!saysInput(properties) && !(await app.wants(route))) return log.info(`app has not subscribed to binding ${name}.`);
-    const reading: Reading = { name, closed: false, running: new Set(), reader: undefined };
+    const reading: Reading = { name, closed: false, stopped: new AbortController(), running: new Set(), reader: undefined };
     readings.push(reading);
+    const policy = resiliency?.inbound(name, 'Binding');
+    const stop = reading.stopped.signal;
     try {
       reading.reader = await read((event, context = background) => {
         if (reading.closed) return Promise.reject(new Error('input binding is closed'));
-        const running = app.deliver(event, route, context).finally(() => reading.running.delete(running));
+        const delivered = policy ? policy.run(context, (limited) => app.deliver(event, route, limited), { stop }) : app.deliver(event, route, context);
+        const running = delivered.finally(() => reading.running.delete(running));
         reading.running.add(running);
         running.catch((error: unknown) => log.debug(`error from app consumer for binding [${name}]: ${textOf(error)}`));
         return running;

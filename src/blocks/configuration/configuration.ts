@@ -1,7 +1,8 @@
 // The configuration building block: reading items and hearing of changes (Dapr: pkg/api/http/http.go, pkg/api/grpc/grpc.go).
-import type { CallContext } from '../../core/context.ts';
+import { background, type CallContext } from '../../core/context.ts';
 import { fail, textOf } from '../../core/errors.ts';
 import type { ComponentStore } from '../components/store.ts';
+import type { Resiliency } from '../resiliency/resiliency.ts';
 import type { ConfigurationHandler, ConfigurationItems, ConfigurationRequest, ConfigurationStore } from './port.ts';
 
 /** A store that exists, by its name. */
@@ -18,29 +19,32 @@ export interface ConfigurationBlock {
   store(name: string): NamedConfigurationStore;
 }
 
-export function createConfigurationBlock({ components }: { components: ComponentStore }): ConfigurationBlock {
+export function createConfigurationBlock({ components, resiliency }: { components: ComponentStore; resiliency?: Resiliency }): ConfigurationBlock {
   const named = (store: string, port: ConfigurationStore): NamedConfigurationStore => {
+    const policy = resiliency?.outbound(store, 'Configuration');
     // as Go prints a slice
     const listed = (keys: readonly string[]) => `[${keys.join(' ')}]`;
     return {
       name: store,
       get: async (request, context) => {
         try {
-          return await port.get(request, context);
+          return await (policy ? policy.run(context, (limited) => port.get(request, limited)) : port.get(request, context));
         } catch (error) {
           throw fail('configurationGet', { keys: listed(request.keys), store, error: textOf(error) }, { cause: error });
         }
       },
       subscribe: async (request, handler) => {
         try {
-          return await port.subscribe(request, handler);
+          // one that comes too late would deliver to nobody who knows its id
+          const forget = (id: string) => void port.unsubscribe(id).catch(() => undefined);
+          return await (policy ? policy.run(background, () => port.subscribe(request, handler), { dispose: forget }) : port.subscribe(request, handler));
         } catch (error) {
           throw fail('configurationSubscribe', { keys: listed(request.keys), store, error: textOf(error) }, { cause: error });
         }
       },
       unsubscribe: async (id) => {
         try {
-          await port.unsubscribe(id);
+          await (policy ? policy.run(background, () => port.unsubscribe(id)) : port.unsubscribe(id));
         } catch (error) {
           throw fail('configurationUnsubscribe', { id, error: textOf(error) }, { cause: error });
         }

@@ -2,6 +2,7 @@
 import type { CallContext } from '../../core/context.ts';
 import { type ErrorName, fail, textOf } from '../../core/errors.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
+import type { Resiliency } from '../resiliency/resiliency.ts';
 import { lockKey, lockPrefixOf } from './keys.ts';
 import type { LockStore, Unlocked } from './port.ts';
 
@@ -24,7 +25,7 @@ export interface LockBlock {
   unlock(request: UnlockRequest, context: CallContext): Promise<UnlockStatus>;
 }
 
-export function createLockBlock({ components, appId }: { components: ComponentStore; appId: string }): LockBlock {
+export function createLockBlock({ components, appId, resiliency }: { components: ComponentStore; appId: string; resiliency?: Resiliency }): LockBlock {
   const storeFor = ({ store, resourceId, lockOwner }: UnlockRequest): Loaded<LockStore> => {
     if (components.lock.size === 0) throw fail('lockStoreNotConfigured');
     if (resourceId === '') throw fail('lockResourceEmpty', { store });
@@ -33,10 +34,12 @@ export function createLockBlock({ components, appId }: { components: ComponentSt
     if (loaded === undefined) throw fail('lockStoreNotFound', { store });
     return loaded;
   };
-  const run = async <T>(is: ErrorName, request: UnlockRequest, work: (store: LockStore, key: string) => Promise<T>): Promise<T> => {
+  const run = async <T>(is: ErrorName, request: UnlockRequest, context: CallContext, work: (store: LockStore, key: string, context: CallContext) => Promise<T>): Promise<T> => {
     const { port, properties, name } = storeFor(request);
     try {
-      return await work(port, lockKey(lockPrefixOf(properties, { store: name, appId }), request.resourceId));
+      const key = lockKey(lockPrefixOf(properties, { store: name, appId }), request.resourceId);
+      const policy = resiliency?.outbound(name, 'Lock');
+      return await (policy ? policy.run(context, (limited) => work(port, key, limited)) : work(port, key, context));
     } catch (error) {
       throw fail(is, { error: textOf(error) }, { cause: error });
     }
@@ -45,8 +48,8 @@ export function createLockBlock({ components, appId }: { components: ComponentSt
     tryLock: async (request, context) => {
       const { store, lockOwner: owner, expiryInSeconds: seconds } = request;
       if (seconds <= 0) throw fail('lockExpiryNotPositive', { store });
-      return run('tryLock', request, (port, key) => port.tryLock({ key, owner, seconds }, context));
+      return run('tryLock', request, context, (port, key, limited) => port.tryLock({ key, owner, seconds }, limited));
     },
-    unlock: (request, context) => run('unlock', request, async (port, key) => statuses[await port.unlock({ key, owner: request.lockOwner }, context)]),
+    unlock: (request, context) => run('unlock', request, context, async (port, key, limited) => statuses[await port.unlock({ key, owner: request.lockOwner }, limited)]),
   };
 }

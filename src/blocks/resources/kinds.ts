@@ -58,7 +58,38 @@ export interface SubscriptionResource extends Resource {
   bulkSubscribe?: { enabled: boolean; maxMessagesCount?: number; maxAwaitDurationMs?: number };
 }
 
-/** Read and listed; what they do comes with resiliency, MCP and workflow access. */
+/** Names of the policies of one target, '' for none. */
+export interface PolicyNames {
+  timeout: string;
+  retry: string;
+  circuitBreaker: string;
+}
+/** As written, '' or undefined where absent; blocks/resiliency reads the texts. */
+export interface RetrySpec {
+  policy: string;
+  duration: string;
+  maxInterval: string;
+  maxRetries?: number | undefined;
+  matching: { httpStatusCodes: string; gRPCStatusCodes: string };
+}
+export interface CircuitBreakerSpec {
+  maxRequests?: number | undefined;
+  interval: string;
+  timeout: string;
+  trip: string;
+}
+export interface ResiliencyResource extends Resource {
+  spec: {
+    policies: { timeouts: Record<string, string>; retries: Record<string, RetrySpec>; circuitBreakers: Record<string, CircuitBreakerSpec> };
+    targets: {
+      apps: Record<string, PolicyNames & { circuitBreakerCacheSize?: number | undefined }>;
+      actors: Record<string, PolicyNames & { circuitBreakerScope: string; circuitBreakerCacheSize?: number | undefined }>;
+      components: Record<string, { inbound: PolicyNames; outbound: PolicyNames }>;
+    };
+  };
+}
+
+/** Read and listed; what they do comes with MCP and workflow access. */
 export interface ListedResource extends Resource {
   spec: Record<string, unknown>;
 }
@@ -67,7 +98,7 @@ export interface ResourceSet {
   components: ComponentResource[];
   httpEndpoints: HttpEndpointResource[];
   subscriptions: SubscriptionResource[];
-  resiliencies: ListedResource[];
+  resiliencies: ResiliencyResource[];
   mcpServers: ListedResource[];
   workflowAccessPolicies: ListedResource[];
   /** Configuration documents among the resources: not used, but a change of one restarts the sidecar. */

@@ -102,7 +102,7 @@ function visible(all: ResourceSet, options: LoadOptions): ResourceSet {
     components: orThrow('components', pick<ComponentResource>(all.components, { kind: 'Component', label: componentLabel })).filter((r) => r.name !== ''),
     httpEndpoints: endpoints.faults.length > 0 ? [] : endpoints.kept,
     subscriptions: latest(all.subscriptions).filter((r) => inScope(r, options.appId)),
-    resiliencies: warnUnapplied(all.resiliencies.filter((r) => inScope(r, options.appId)), options.log),
+    resiliencies: all.resiliencies.filter((r) => inScope(r, options.appId)),
     workflowAccessPolicies: orThrow('workflow access policies', pick<ListedResource>(all.workflowAccessPolicies, { kind: 'WorkflowAccessPolicy', label: (r) => r.name })).filter((policy) => {
       const fault = faultOfWorkflowAccessPolicy(policy);
       if (fault) options.log.warn(`WorkflowAccessPolicy ${JSON.stringify(policy.name)} failed validation, skipping: ${fault}`);
@@ -118,12 +118,6 @@ function visible(all: ResourceSet, options: LoadOptions): ResourceSet {
       return fault === undefined;
     }),
   };
-}
-
-/** Until the resiliency block exists, what users would otherwise rely on in vain. */
-function warnUnapplied(resiliencies: ListedResource[], log: Logger): ListedResource[] {
-  if (resiliencies.length > 0) log.warn(`resiliency policies are listed, but this release does not apply them: ${resiliencies.map((r) => r.name).join(', ')}`);
-  return resiliencies;
 }
 
 /** How logs and errors call a component. */

@@ -1,7 +1,7 @@
 // What each kind of Dapr resource looks like in YAML, and what the sidecar makes of it.
 import type * as z from 'zod';
 import { parseDuration } from '../../core/duration.ts';
-import type { ComponentResource, HttpEndpointResource, ListedResource, MetadataItem, Source, SubscriptionResource } from './kinds.ts';
+import type { ComponentResource, HttpEndpointResource, ListedResource, MetadataItem, ResiliencyResource, Source, SubscriptionResource } from './kinds.ts';
 import { any, anyMap, flag, list, map, object, text, whole } from './shape.ts';
 
 const meta = object({ name: text(), namespace: text(), labels: map(text()), annotations: map(text()) });
@@ -36,8 +36,17 @@ const subscriptionFields = { pubsubname: text(), topic: text(), metadata: map(te
 const subscriptionV1 = object({ metadata: meta, spec: object({ ...subscriptionFields, route: text() }), scopes });
 const subscriptionV2 = object({ metadata: meta, spec: object({ ...subscriptionFields, routes: object({ rules: list(object({ match: text(), path: text() })), default: text() }) }), scopes });
 
-const policies = object({ timeouts: map(text()), retries: anyMap(), circuitBreakers: anyMap() });
-const targets = object({ apps: anyMap(), actors: anyMap(), components: anyMap() });
+const policies = object({
+  timeouts: map(text()),
+  retries: map(object({ policy: text(), duration: text(), maxInterval: text(), maxRetries: whole(), matching: object({ httpStatusCodes: text(), gRPCStatusCodes: text() }) })),
+  circuitBreakers: map(object({ maxRequests: whole(), interval: text(), timeout: text(), trip: text() })),
+});
+const policyNames = { timeout: text(), retry: text(), circuitBreaker: text() };
+const targets = object({
+  apps: map(object({ ...policyNames, circuitBreakerCacheSize: whole() })),
+  actors: map(object({ ...policyNames, circuitBreakerScope: text(), circuitBreakerCacheSize: whole() })),
+  components: map(object({ inbound: object(policyNames), outbound: object(policyNames) })),
+});
 const resiliency = object({ metadata: meta, spec: object({ policies, targets }), scopes });
 
 const listed = object({ metadata: meta, spec: anyMap(), scopes });
@@ -83,7 +92,7 @@ const readV2 = (document: unknown) => {
 };
 const withoutUndefined = <T extends object>(value: T): T => Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T;
 
-export function readResiliency(document: unknown, source: Source): ListedResource {
+export function readResiliency(document: unknown, source: Source): ResiliencyResource {
   const { metadata, spec, scopes } = resiliency.parse(document);
   return { name: metadata.name, namespace: metadata.namespace, scopes, source, spec };
 }

@@ -3,6 +3,7 @@ import type { CallContext } from '../../core/context.ts';
 import { fail, textOf } from '../../core/errors.ts';
 import { goQuote } from '../../core/go-quote.ts';
 import type { ComponentStore } from '../components/store.ts';
+import type { Resiliency } from '../resiliency/resiliency.ts';
 import type { SecretScope } from '../resources/kinds.ts';
 
 export interface SecretsBlock {
@@ -18,8 +19,8 @@ function allowedBy(scope: SecretScope | undefined, key: string): boolean {
   return !scope.deniedSecrets.includes(key) && scope.defaultAccess === 'allow';
 }
 
-export function createSecretsBlock(options: { components: ComponentStore; scopes: readonly SecretScope[] }): SecretsBlock {
-  const { components } = options;
+export function createSecretsBlock(options: { components: ComponentStore; scopes: readonly SecretScope[]; resiliency?: Resiliency }): SecretsBlock {
+  const { components, resiliency } = options;
   const scopes = new Map(options.scopes.map((s) => [s.storeName, s]));
   const port = (store: string) => {
     const loaded = components.secretstores.get(store);
@@ -31,7 +32,8 @@ export function createSecretsBlock(options: { components: ComponentStore; scopes
       const secrets = port(store);
       if (!allowedBy(scopes.get(store), key)) throw fail('secretDenied', { key: goQuote(key), store: goQuote(store) });
       try {
-        return await secrets.get(key, metadata, context);
+        const policy = resiliency?.outbound(store, 'Secretstore');
+        return await (policy ? policy.run(context, (limited) => secrets.get(key, metadata, limited)) : secrets.get(key, metadata, context));
       } catch (error) {
         throw fail('secretGet', { key, store, error: textOf(error) }, { cause: error });
       }
@@ -40,7 +42,8 @@ export function createSecretsBlock(options: { components: ComponentStore; scopes
       const secrets = port(store);
       const scope = scopes.get(store);
       try {
-        const all = await secrets.bulkGet(metadata, context);
+        const policy = resiliency?.outbound(store, 'Secretstore');
+        const all = await (policy ? policy.run(context, (limited) => secrets.bulkGet(metadata, limited)) : secrets.bulkGet(metadata, context));
         return all === null ? null : Object.fromEntries(Object.entries(all).filter(([key]) => allowedBy(scope, key)));
       } catch (error) {
         throw fail('secretBulkGet', { store, error: textOf(error) }, { cause: error });

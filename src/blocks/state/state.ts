@@ -3,11 +3,16 @@ import type { CallContext } from '../../core/context.ts';
 import { AdapterError, type DaprError, fail, helpDetail, infoDetail, resourceDetail, textOf } from '../../core/errors.ts';
 import { textOfBytes } from '../../core/go-json.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
+import type { Policy } from '../resiliency/policy.ts';
+import type { Resiliency } from '../resiliency/resiliency.ts';
 import type { StateEncryption } from './encryption.ts';
+import { eachOf } from './each.ts';
 import { addressable, type KeyChoice, storedPattern } from './keys-like.ts';
 import { prefixOf, refuse, storedKey, userKey } from './keys.ts';
 import type { BulkGetResult, DeleteRequest, GetResult, QueryResult, SetRequest, StateStore, TransactionOperation } from './port.ts';
 import { parseQuery, type StateQuery } from './query.ts';
+import { type PolicedStore, underPolicy } from './resilient.ts';
+import { saveAll } from './save.ts';
 
 // What callers ask for and get: the port's own shapes, with the user's keys in place of stored ones.
 export type SaveItem = SetRequest;
@@ -47,7 +52,7 @@ export interface StateBlock {
   store(name: string): NamedStateStore;
 }
 
-export function createStateBlock(options: { components: ComponentStore; appId: string; namespace: string; maxParallel: number }): StateBlock {
+export function createStateBlock(options: { components: ComponentStore; appId: string; namespace: string; maxParallel: number; resiliency?: Resiliency }): StateBlock {
   const { components, appId } = options;
   const opened = new WeakMap<Loaded, NamedStateStore>();
   return {
@@ -59,14 +64,15 @@ export function createStateBlock(options: { components: ComponentStore; appId: s
         throw fail('stateStoreNotFound', { store: name }, { details: details('DAPR_STATE_NOT_FOUND') });
       }
       let store = opened.get(loaded);
-      if (store === undefined) opened.set(loaded, (store = namedStore(loaded, prefixOf(loaded.properties, { store: name, appId, namespace: options.namespace }), options.maxParallel)));
+      if (store === undefined) opened.set(loaded, (store = namedStore(loaded, prefixOf(loaded.properties, { store: name, appId, namespace: options.namespace }), options.maxParallel, options.resiliency?.outbound(name, 'Statestore'))));
       return store;
     },
   };
 }
 
-function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxParallel: number): NamedStateStore {
-  const { port, name, encryption } = loaded;
+function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxParallel: number, policy: Policy | undefined): NamedStateStore {
+  const { name, encryption } = loaded;
+  const port: PolicedStore & Pick<StateStore, 'maxTransactionOperations'> = policy ? { ...underPolicy(loaded.port, policy), maxTransactionOperations: loaded.port.maxTransactionOperations } : loaded.port;
   const transactional = loaded.features.includes('TRANSACTIONAL') && port.transact !== undefined;
   const toStored = (key: string, field = key) => {
     refuse(key, name, field);
@@ -100,9 +106,8 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
       const requests = items.map((item) => setRequest(item, toStored(item.key)));
       try {
         if (encryption !== undefined) await sealAll(requests);
-        if (requests.length === 1) await port.set(requests[0] as SetRequest, context);
-        else if (port.bulkSet) await port.bulkSet(requests, context);
-        else await inParallel(requests, maxParallel, (request) => port.set(request, context));
+        if (requests.length === 1 && policy === undefined) await loaded.port.set(requests[0] as SetRequest, context);
+        else await saveAll(loaded.port, requests, maxParallel, policy, context);
       } catch (error) {
         throw writeFailure('stateSave', { store: name }, error);
       }
@@ -128,16 +133,20 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
         const byKey = new Map(results.map((r) => [r.key, r]));
         return openAll(stored.map((key) => ({ ...(byKey.get(key) ?? { data: null }), key: userKey(key) })), encryption);
       }
-      const items: BulkItem[] = keys.map((key) => ({ key, data: null }));
       const atOnce = parallelism > 0 ? Math.min(parallelism, maxParallel) : maxParallel;
-      await eachOf(requests.length, atOnce, async (i) => {
-        const item = items[i] as BulkItem;
-        try {
-          Object.assign(item, await port.get(requests[i]!, context));
-        } catch (error) {
-          item.error = textOf(error);
-        }
-      });
+      const getAll = async (limited: CallContext) => {
+        const items: BulkItem[] = keys.map((key) => ({ key, data: null }));
+        await eachOf(requests.length, atOnce, async (i) => {
+          const item = items[i] as BulkItem;
+          try {
+            Object.assign(item, await loaded.port.get(requests[i]!, limited));
+          } catch (error) {
+            item.error = textOf(error);
+          }
+        });
+        return items;
+      };
+      const items = await (policy ? policy.run(context, getAll).catch((error) => { throw fail('stateBulkGet', { error: textOf(error) }, { cause: error }); }) : getAll(context));
       return openAll(items, encryption);
     },
     requireTransactions: () => {
@@ -226,30 +235,6 @@ function writeFailure(is: 'stateSave' | 'stateDelete', holes: Record<string, str
   const kind = error instanceof AdapterError ? error.kind : undefined;
   const status = kind === 'etagMismatch' ? { http: 409, grpc: 'Aborted' as const } : kind === 'etagInvalid' ? { http: 400, grpc: 'InvalidArgument' as const } : {};
   return fail(is, { ...holes, error: textOf(error) }, { ...status, cause: error });
-}
-
-/** Runs all; when some fail, throws one error: etag trouble first (as Dapr reports a mix), texts joined by line breaks. */
-async function inParallel<T>(items: T[], atOnce: number, run: (item: T) => Promise<void>): Promise<void> {
-  const errors: unknown[] = [];
-  await eachOf(items.length, atOnce, async (i) => {
-    try {
-      await run(items[i] as T);
-    } catch (error) {
-      errors.push(error);
-    }
-  });
-  if (errors.length === 0) return;
-  const kinds = errors.map((e) => (e instanceof AdapterError ? e.kind : undefined));
-  const kind = kinds.includes('etagInvalid') ? 'etagInvalid' : kinds.includes('etagMismatch') ? 'etagMismatch' : 'internal';
-  throw new AdapterError(kind, errors.map(textOf).join('\n'), errors[0]);
-}
-
-async function eachOf(count: number, atOnce: number, run: (index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    for (let i = next++; i < count; i = next++) await run(i);
-  };
-  await Promise.all(Array.from({ length: Math.min(count, Math.max(1, atOnce)) }, worker));
 }
 
 /** JSON text of a stored value, or the reason why it cannot stand inside a JSON answer. `orText`: a text that is no JSON is meant as a string. */
