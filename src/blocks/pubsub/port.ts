@@ -35,6 +35,36 @@ export interface SubscribeRequest {
  */
 export type MessageHandler = (message: Message, context: CallContext) => Promise<void>;
 
+/** One message among several that travel together. */
+export interface BulkMessageEntry {
+  /** Unique in its batch. */
+  entryId: string;
+  data: Uint8Array;
+  metadata: Record<string, string> | undefined;
+  contentType?: string;
+}
+export interface BulkMessage {
+  topic: string;
+  entries: BulkMessageEntry[];
+  /** What is said of the batch itself; the handler owns it and may write to it. */
+  metadata: Record<string, string>;
+}
+export interface BulkSubscribeRequest extends SubscribeRequest {
+  /** As configured; 0: what suits the broker (daprd's own default is 100). */
+  maxMessagesCount: number;
+  /** As configured; 0: what suits the broker (daprd's own default is 1000). */
+  maxAwaitDurationMs: number;
+}
+/** Why which entries were not processed, by entryId: redeliver these, acknowledge the others. Never rejects. */
+export type BulkMessageHandler = (batch: BulkMessage, context: CallContext) => Promise<ReadonlyMap<string, unknown>>;
+
+export interface BulkPublishRequest {
+  topic: string;
+  entries: BulkMessageEntry[];
+  metadata: Record<string, string>;
+  fromHandler?: boolean;
+}
+
 export interface Subscription {
   /** Stops taking messages and resolves when running handlers have ended. */
   close(): Promise<void>;
@@ -45,6 +75,10 @@ export interface PubSub extends Closable {
   publish(request: PublishRequest, context: CallContext): Promise<void>;
   /** Resolves when the subscription is in place; later connection trouble is the adapter's to mend. */
   subscribe(request: SubscribeRequest, handler: MessageHandler): Promise<Subscription>;
+  /** Brokers that hand over many messages at once. Without it the runtime gathers batches from `subscribe` (blocks/pubsub/batches.ts). */
+  bulkSubscribe?(request: BulkSubscribeRequest, handler: BulkMessageHandler): Promise<Subscription>;
+  /** Brokers with the feature BULK_PUBSUB; without it entries are published one by one. Resolves with those that failed; rejects when all did. */
+  bulkPublish?(request: BulkPublishRequest, context: CallContext): Promise<ReadonlyMap<string, unknown>>;
   ping?(context: CallContext): Promise<void>;
 }
 
