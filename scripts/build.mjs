@@ -52,6 +52,8 @@ const [shared, worker] = await Promise.all([
   build({
     ...common,
     platform: 'node',
+    // the copy on npm asks for copies of Node's modules (`process/`), which no bundle can hold
+    alias: { 'readable-stream': 'node:stream' },
     conditions: ['node'], // not 'import': it would also hold for require(), and give a CommonJS library the ES wrapper of its own part
     splitting: true,
     outdir: dist,
