@@ -19,7 +19,7 @@ function placeOf(file) {
 const libraries = {
   core: ['zod', '@marcbachmann/cel-js', '@bufbuild/re2'],
   blocks: ['yaml', 'zod'],
-  app: ['hono'],
+  app: ['@opentelemetry/api', 'hono'],
   adapters: ['zod'],
   hosts: ['undici'],
 };

@@ -1,7 +1,6 @@
 // createApp(): the only place where a sidecar is put together from a host, settings and resources.
 import type { Host } from '../core/host.ts';
 import type { Logger } from '../core/log.ts';
-import { samplingRateOf, tracingMode } from '../core/traceparent.ts';
 import type { Manifest } from '../blocks/components/definition.ts';
 import { createBindingsBlock } from '../blocks/bindings/bindings.ts';
 import { createInputs } from '../blocks/bindings/inputs.ts';
@@ -18,9 +17,10 @@ import type { NameResolverManifest } from '../blocks/invoke/port.ts';
 import { openResolver } from '../blocks/invoke/resolver.ts';
 import { createLockBlock } from '../blocks/lock/lock.ts';
 import { createMetadataBlock } from '../blocks/metadata/metadata.ts';
+import { createPipeline } from '../blocks/middleware/pipeline.ts';
 import { createPubSubBlock } from '../blocks/pubsub/pubsub.ts';
 import { enabledFeatures } from '../blocks/resources/features.ts';
-import type { Configuration, ResourceSet } from '../blocks/resources/kinds.ts';
+import type { Configuration, PipelineHandler, ResourceSet } from '../blocks/resources/kinds.ts';
 import { createSecretsBlock } from '../blocks/secrets/secrets.ts';
 import { createStateBlock } from '../blocks/state/state.ts';
 import { createApiLog } from './http/api-logging.ts';
@@ -36,6 +36,7 @@ import { createInvokeHandler } from './http/invoke.ts';
 import { createLoading } from './http/loading.ts';
 import { lockRoutes } from './http/lock.ts';
 import { metadataRoutes } from './http/metadata.ts';
+import { pipelinedHttp, withPipeline } from './http/pipeline.ts';
 import { publishRoutes } from './http/publish.ts';
 import { secretsRoutes } from './http/secrets.ts';
 import { stateRoutes } from './http/state.ts';
@@ -47,6 +48,7 @@ import { createBindingApp } from './inbound/bindings.ts';
 import { createConfigurationApp } from './inbound/configuration.ts';
 import { createSubscriptions } from './inbound/subscriptions.ts';
 import { createInternalHandler } from './internal/http-leg.ts';
+import { createTracing } from './observability/tracing/tracing.ts';
 import { createReload } from './reload.ts';
 import { appConnection, daprVersion, type Settings } from './settings.ts';
 
@@ -110,7 +112,8 @@ export function createApp(options: AppOptions): Outrigger {
   const pubsub = createPubSubBlock({ components, appId, namespace, maxParallel: host.maxParallel });
   /** Replaced by hot reload. */
   let listed = resources;
-  const tracing = { tracing: tracingMode(configuration.tracing), samplingRate: samplingRateOf(configuration.tracing.samplingRate) };
+  const spans = createTracing(configuration.tracing, { host, appId, log });
+  const tracing = { tracing: spans.tracing, samplingRate: spans.samplingRate, recorder: spans.recorder };
   const metadata = createMetadataBlock({
     appId,
     version: daprVersion,
@@ -125,7 +128,12 @@ export function createApp(options: AppOptions): Outrigger {
     initialized: () => initialized,
   });
 
-  const channel = createAppChannel(settings, host, { isHealthy: () => watch.healthy });
+  const pipelineOf = (handlers: readonly PipelineHandler[]) => createPipeline({ handlers, components: components.middleware, during: (name, call) => users.during(name, call) });
+  const serverPipeline = pipelineOf(configuration.httpPipeline);
+  const appPipeline = pipelineOf(configuration.appHttpPipeline);
+  /** Calls the app and HTTP endpoints; health probes go past the pipeline. */
+  const http = appPipeline ? pipelinedHttp(host.http, appPipeline) : host.http;
+  const channel = createAppChannel(settings, { ...host, http }, { isHealthy: () => watch.healthy });
   const watch = createAppWatch({ app: settings.app, origin: channel?.origin, http: host.http, tcp: host.tcp, log, onChange: (healthy) => appChanged(healthy) });
   const subscriptions = createSubscriptions({
     ...tracing, appId, pubsub, channel, log, componentCount: () => components.pubsub.size, resources: resources.subscriptions, askApp: settings.app.initEndpoints.subscribe,
@@ -147,11 +155,11 @@ export function createApp(options: AppOptions): Outrigger {
 
   let resolution: Resolution = { state: 'absent' };
   const addresses = createAddresses(() => resolution);
-  const endpoints = createEndpoints(host.http, { env: host.env, log, secretStore: (name) => components.secretstores.get(name)?.port });
+  const endpoints = createEndpoints(http, { env: host.env, log, secretStore: (name) => components.secretstores.get(name)?.port });
   const invocation = createInvokeBlock({
     appId, namespace, channel: () => channel, addresses, endpoints, leg: createHttpLeg(host.http), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '', ownSpans: tracing.tracing === 'spans',
   });
-  const handleInternal = createInternalHandler({ ...tracing, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
+  const handleInternal = createInternalHandler({ ...tracing, appId, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
 
   const users = createComponentUsers();
   const reload = enabledFeatures(configuration.features).includes('HotReload') && host.files?.watch
@@ -185,7 +193,7 @@ export function createApp(options: AppOptions): Outrigger {
   const { apiLogging } = configuration.logging;
   const onAnswer = (settings.apiLogging ?? apiLogging.enabled) ? createApiLog({ log, obfuscateUrls: apiLogging.obfuscateURLs, omitHealthChecks: apiLogging.omitHealthChecks }) : undefined;
   const shared = { ...tracing, log };
-  const handle = createApi({ ...shared, routes: routes.filter(isAllowed), fallback: isAllowed(invokeRoute) ? loading.hold(createInvokeHandler(invocation)) : undefined, maxBodyBytes: settings.maxBodyBytes, cors: createCors(settings.allowedOrigins), apiToken: settings.apiToken, onAnswer });
+  const handle = createApi({ ...shared, routes: routes.filter(isAllowed), fallback: isAllowed(invokeRoute) ? loading.hold(createInvokeHandler(invocation)) : undefined, maxBodyBytes: settings.maxBodyBytes, cors: createCors(settings.allowedOrigins), apiToken: settings.apiToken, onAnswer, pipeline: serverPipeline && withPipeline({ pipeline: serverPipeline, loading, hidesToken: settings.apiToken !== '', log }) });
   const handlePublic = createApi({ ...shared, routes: open.filter(isAllowed), fallback: undefined, maxBodyBytes: 0, cors: undefined, apiToken: '' });
 
   return {
@@ -200,6 +208,7 @@ export function createApp(options: AppOptions): Outrigger {
       signal.addEventListener('abort', () => { loading.cancelled(); reload?.stop(); }, { once: true });
       const self = { appId, namespace, address: host.address, internalPort: settings.internalPort, httpPort: settings.httpPort, appPort: settings.app.port };
       const resolving = openResolver({ configuration: configuration.nameResolution, mode: settings.mode, manifest: options.nameResolvers ?? [], host, log, self });
+      await spans.open();
       await processor.load(resources.components, signal);
       for (const resource of resources.httpEndpoints) await endpoints.load(resource);
       resolution = await resolving;
@@ -230,6 +239,7 @@ export function createApp(options: AppOptions): Outrigger {
       await addresses.close();
       await channel?.close();
       await closeComponents();
+      await spans.close();
     },
   };
 }

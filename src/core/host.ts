@@ -18,6 +18,8 @@ export interface Host {
   readonly sqlite?: SqlitePort;
   /** Present where outbound TCP sockets exist. */
   readonly tcp?: TcpPort;
+  /** Present where HTTP/2 connections can be made that show the trailers of an answer (gRPC). */
+  readonly http2?: Http2Port;
   /** Present where UDP multicast exists (mDNS). */
   readonly multicast?: MulticastPort;
   /** Platform objects that are not text: a Worker's KV, D1, Durable Object, Queue and service bindings, by name. */
@@ -146,6 +148,16 @@ export class HttpFailure extends Error {
   }
 }
 
+export interface Http2Port {
+  /** Connects when something is posted, and again when the connection was lost. `http://…` is HTTP/2 by prior knowledge. */
+  connect(origin: string, tls?: HttpRequest['tls']): Http2Connection;
+}
+export interface Http2Connection {
+  /** Resolves when the answer is whole; its body is small (a unary gRPC answer). Rejects with HttpFailure. */
+  post(request: { path: string; headers: RawHeaders; body: Uint8Array; signal: AbortSignal }): Promise<{ status: number; headers: RawHeaders; body: Uint8Array; trailers: RawHeaders }>;
+  close(): void;
+}
+
 /**
  * A request as the host received it: what Web `Request` cannot say (raw target, header order, repeats) and cheap ways to its body.
  * Hosts with only fetch build it from the Request (app/http/incoming.ts).
@@ -163,6 +175,8 @@ export interface Incoming {
   readonly hasBody: boolean;
   /** Aborted when the caller goes away. */
   readonly signal: AbortSignal;
+  /** `ip:port` of the caller, `[ip]:port` for IPv6; absent where the host does not know it. */
+  readonly peer?: string | undefined;
   /** Whole body; rejects with BodyTooLarge above the limit (0 = none), BodyBroken when it ends early or is malformed. */
   bytes(limit: number): Promise<Uint8Array>;
   /** The body as a stream under the same limit. */

@@ -17,11 +17,40 @@ export function tracingMode(tracing: { samplingRate: string; stdout: boolean; zi
 const defaultRate = 1e-4;
 export const samplingRateOf = (text: string): number => (text.trim() === '' || Number.isNaN(Number(text)) ? defaultRate : Number(text));
 
-const shape = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/;
-/** True for a version 00 traceparent with ids that are not all zero. */
-export function isTraceparent(text: string): boolean {
-  const match = shape.exec(text);
-  return match !== null && match[1] !== 'ff' && !/^0+$/.test(match[2] as string) && !/^0+$/.test(match[3] as string);
+const shape = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/s;
+const noTrace = '0'.repeat(32);
+const noSpan = '0'.repeat(16);
+/**
+ * The traceparent a text stands for, in version 00, the one this sidecar writes; undefined where it is none (W3C Trace Context §3.2.2:
+ * ids are not all zeros, version ff is forbidden, later versions may carry more fields, version 00 has four).
+ */
+export function readTraceparent(text: string | undefined): string | undefined {
+  const match = text === undefined ? null : shape.exec(text);
+  if (match === null) return undefined;
+  const [, version, trace, span, flags, more] = match;
+  if (version === 'ff' || trace === noTrace || span === noSpan) return undefined;
+  if (version === '00') return more === undefined ? text : undefined;
+  return `00-${trace}-${span}-${flags}`;
+}
+export const isTraceparent = (text: string): boolean => readTraceparent(text) !== undefined;
+/** Whether the trace of a valid traceparent is recorded: the last bit of its flags. */
+export const isSampled = (traceparent: string): boolean => '13579bdf'.includes(traceparent.charAt(54) || ' ');
+
+const member = /^(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
+/** A tracestate without blanks around its members, as OpenTelemetry for Go prints it; '' where it breaks the rules (§3.3) and so counts as none. */
+export function readTracestate(text: string | undefined): string {
+  if (text === undefined || text === '') return '';
+  const seen = new Set<string>();
+  const members: string[] = [];
+  for (const part of text.split(',')) {
+    const one = part.replace(/^[ \t]+|[ \t]+$/g, '');
+    if (one === '') continue;
+    const name = one.slice(0, one.indexOf('='));
+    if (!member.test(one) || seen.has(name) || seen.size >= 32) return '';
+    seen.add(name);
+    members.push(one);
+  }
+  return members.join(',');
 }
 
 /** What upstream prints for a span without ids. */
@@ -29,7 +58,8 @@ export const zeroTraceparent = '00-00000000000000000000000000000000-000000000000
 
 /** The traceparent of a new span: a child of `parent` where that is valid (and sampled like it), else the root of a new trace. */
 export function newSpan(parent: string, rate: number): string {
-  if (isTraceparent(parent)) return `${parent.slice(0, 36)}${hex(8)}${parent.slice(52)}`;
+  const known = readTraceparent(parent);
+  if (known !== undefined) return `${known.slice(0, 36)}${hex(8)}${known.slice(52)}`;
   return `00-${hex(16)}-${hex(8)}-${Math.random() < rate ? '01' : '00'}`;
 }
 

@@ -4,7 +4,7 @@ import { fail } from '../../core/errors.ts';
 import { any, GoJsonError, parseFirst, string, stringMap, struct, textOfBytes, utf8 } from '../../core/go-json.ts';
 import { type Exact, printExact } from '../../core/json-exact.ts';
 import { BodyBroken, BodyTooLarge, type RawHeaders } from '../../core/host.ts';
-import { isTraceparent, type TracingMode } from '../../core/traceparent.ts';
+import { readTraceparent, type TracingMode } from '../../core/traceparent.ts';
 import type { BindingsBlock } from '../../blocks/bindings/bindings.ts';
 import { canonical } from '../../blocks/invoke/headers.ts';
 import { answer, bodyBytes, callOf, empty, type Handler, header, type HttpCall, type Route, segment } from './call.ts';
@@ -38,8 +38,8 @@ async function read(call: HttpCall) {
 /** What the binding is told of the trace: the span of this call, or the caller's where no spans are made. */
 function traceOf(call: HttpCall, tracing: TracingMode): Record<string, string> {
   const { traceparent, tracestate } = call.context;
-  const known = tracing === 'spans' ? traceparent : tracing === 'echo' ? (header(call, 'traceparent') ?? '') : '';
-  if (!isTraceparent(known)) return {};
+  const known = tracing === 'spans' ? traceparent : tracing === 'echo' ? readTraceparent(header(call, 'traceparent')) : undefined;
+  if (known === undefined) return {};
   return { traceparent: known, ...(tracestate === '' ? {} : { tracestate }) };
 }
 

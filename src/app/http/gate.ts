@@ -2,14 +2,7 @@
 import { baggageProblem } from '../../core/baggage.ts';
 import type { CallContext } from '../../core/context.ts';
 import { headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
-import { freshTraceparent, newSpan, type TracingMode, zeroTraceparent } from '../../core/traceparent.ts';
-
-/** W3C version 00 has exactly four parts; all-zero ids are invalid. */
-export function validTraceparent(text: string | undefined): text is string {
-  if (text === undefined) return false;
-  const match = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/.exec(text);
-  return match !== null && match[1] !== 'ff' && !(match[1] === '00' && match[4] !== undefined) && !/^0+$/.test(match[2] as string) && !/^0+$/.test(match[3] as string);
-}
+import { freshTraceparent, newSpan, readTraceparent, readTracestate, type TracingMode, zeroTraceparent } from '../../core/traceparent.ts';
 
 /** Several baggage headers count as one, their values joined by commas. */
 function joinedBaggage(headers: RawHeaders): string {
@@ -45,6 +38,8 @@ export const contextOf = (incoming: Incoming, traceparent: string | undefined, t
 
 export interface Trace {
   context: CallContext;
+  /** The caller's traceparent, '' where it has none. */
+  parent: string;
   /** Headers for the answer. */
   headers: RawHeaders;
   /** Set where the call is refused: 400 text. */
@@ -56,21 +51,23 @@ export interface Trace {
  * Where the caller has none, calls of the app get a fresh unsampled one, but the answer says what daprd says: all zeros, that is, no trace.
  */
 export function traceOf(incoming: Incoming, mode: Exclude<TracingMode, 'off'>, samplingRate: number): Trace {
-  const given = incoming.header('traceparent');
-  const known = validTraceparent(given);
-  const traceparent = mode === 'spans' ? newSpan(known ? given : '', samplingRate) : known ? given : undefined;
-  const tracestate = (known && incoming.header('tracestate')) || '';
+  const given = readTraceparent(incoming.header('traceparent'));
+  const parent = given ?? '';
+  const traceparent = mode === 'spans' ? newSpan(parent, samplingRate) : given;
+  const tracestate = given === undefined ? '' : readTracestate(incoming.header('tracestate'));
   const baggage = incoming.header('baggage') === undefined ? '' : joinedBaggage(incoming.headers);
   const out: RawHeaders = ['Traceparent', traceparent ?? zeroTraceparent];
-  if (tracestate) out.push('Tracestate', tracestate);
+  if (tracestate !== '' && tracestate.length <= longestTracestate) out.push('Tracestate', tracestate);
   if (baggage !== '') {
     const problem = baggageProblem(baggage);
     // Refused before the call has a span: the answer names none.
-    if (problem !== undefined) return { context: contextOf(incoming, traceparent, tracestate, ''), headers: [], refusal: `invalid baggage header: ${problem}` };
+    if (problem !== undefined) return { context: contextOf(incoming, traceparent, tracestate, ''), parent, headers: [], refusal: `invalid baggage header: ${problem}` };
     out.push('Baggage', baggage);
   }
-  return { context: contextOf(incoming, traceparent, tracestate, baggage), headers: out };
+  return { context: contextOf(incoming, traceparent, tracestate, baggage), parent, headers: out };
 }
+/** Longer ones are not sent on (dapr/pkg/diagnostics/consts). */
+const longestTracestate = 512;
 
 export interface Cors {
   /** Headers of an actual answer. */

@@ -20,6 +20,7 @@ export function createInvokeHandler(block: InvokeBlock): InvokeHandler {
     const target = findTarget(call);
     if (target === undefined) throw fail('invokeNoAppId');
     call.invoked = target.id;
+    call.invokedMethod = target.method;
     const { length } = incoming;
     const sse = isEventStream(header(call, 'accept'));
     const body = incoming.hasBody ? await readBody(call, target.id) : null;

@@ -44,6 +44,12 @@ function percentDecode(text: string): string {
     return lossy.decode(new Uint8Array(bytes));
   }
 }
+/** The path of a request target, percent-decoded, otherwise as it was sent (Go: r.URL.Path). */
+export function decodedPath(target: string): string {
+  const { path } = splitTarget(target);
+  return path.includes('%') ? percentDecode(path) : path;
+}
+
 /** Go's url.QueryUnescape: `%XX` and `+` → space. The text must be well escaped. */
 export function queryUnescape(text: string): string {
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;

@@ -1,36 +1,39 @@
 // HTTP routes of publishing, single and bulk.
 import { BodyBroken, BodyTooLarge, type RawHeaders } from '../../core/host.ts';
+import { DaprError } from '../../core/errors.ts';
 import { fromBase64 } from '../../core/base64.ts';
 import { GoJsonError, goStringify, parseFirst, stringMap, struct, string, textOfBytes, utf8 } from '../../core/go-json.ts';
 import { entriesOf, type Exact, parseExact, printExact } from '../../core/json-exact.ts';
-import { isTraceparent, newSpan, type TracingMode } from '../../core/traceparent.ts';
+import { newSpan, readTraceparent } from '../../core/traceparent.ts';
+import { errorOfStatus, type Span, SpanKind } from '../observability/tracing/span.ts';
+import type { TracingRules } from '../observability/tracing/tracing.ts';
 import { isBinary, isCloudEvent, isJson, isText } from '../../blocks/pubsub/content-type.ts';
 import type { BulkEntry, EventTrace, PubSubBlock } from '../../blocks/pubsub/pubsub.ts';
 import { answer, bodyBytes, callOf, empty, type Handler, header, type HttpCall, rest, type Route, segment } from './call.ts';
-import { queryMetadata } from './path.ts';
+import { decodedPath, queryMetadata } from './path.ts';
 
-export interface PublishOptions {
+export interface PublishOptions extends TracingRules {
   appId: string;
-  tracing: TracingMode;
-  /** Share of new traces that are sampled. */
-  samplingRate: number;
 }
 
 export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Route[] {
-  const { appId, tracing, samplingRate } = options;
+  const { appId, tracing, samplingRate, recorder } = options;
 
   /** In `echo` mode the event carries the caller's trace only; a trace made up for the answer would lead nowhere. */
   const traceOf = (call: HttpCall): EventTrace => {
     const { traceparent, tracestate } = call.context;
     if (tracing === 'off') return untraced;
     if (tracing === 'spans') return { traceparent, tracestate };
-    const given = header(call, 'traceparent');
-    return given !== undefined && isTraceparent(given) ? { traceparent: given, tracestate } : untraced;
+    const given = readTraceparent(header(call, 'traceparent'));
+    return given === undefined ? untraced : { traceparent: given, tracestate };
   };
   /** Entries of a bulk request have spans of their own, even where tracing is off (dapr/pkg/diagnostics StartProducerSpanChildFromParent). */
-  const entryTrace = (caller: EventTrace): EventTrace => {
+  const entryTrace = (caller: EventTrace, name: string, spans: Span[]): EventTrace => {
     if (tracing === 'echo') return caller;
-    return { traceparent: newSpan(caller.traceparent, tracing === 'off' ? 0 : samplingRate), tracestate: caller.tracestate };
+    const traceparent = newSpan(caller.traceparent, tracing === 'off' ? 0 : samplingRate);
+    const span = recorder?.start(SpanKind.PRODUCER, name, traceparent, caller.traceparent, caller.tracestate);
+    if (span !== undefined) spans.push(span);
+    return { traceparent, tracestate: caller.tracestate };
   };
 
   const publish: Handler = async (c) => {
@@ -68,14 +71,20 @@ export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Rou
     }
     const caller = raw ? untraced : traceOf(call);
     const ids = new Set<string>();
+    const spans: Span[] = [];
+    const ended = (status: number) => { for (const span of spans) span.end({ attributes: [], error: errorOfStatus(status) }); };
     const entries = incoming.map((entry): BulkEntry => {
       const data = eventBytes(entry.event, entry.contentType);
       if (typeof data === 'string') throw refuse('pubsubEnvelope', data);
       if (entry.entryId === '' || ids.has(entry.entryId)) throw refuse('pubsubEntryId', 'entryId is duplicated or not present for entry');
       ids.add(entry.entryId);
-      return { entryId: entry.entryId, data, contentType: entry.contentType, metadata: entryMetadata(metadata, entry.metadata), trace: raw ? untraced : entryTrace(caller) };
+      return { entryId: entry.entryId, data, contentType: entry.contentType, metadata: entryMetadata(metadata, entry.metadata), trace: raw ? untraced : entryTrace(caller, decodedPath(call.incoming.target), spans) };
     });
-    const { failed, error } = await broker.bulkPublish(topic, entries, raw, call.context);
+    const { failed, error } = await broker.bulkPublish(topic, entries, raw, call.context).catch((thrown: unknown) => {
+      ended(thrown instanceof DaprError ? thrown.http : 500);
+      throw thrown;
+    });
+    ended(error === undefined ? 204 : error.http);
     if (error === undefined) return empty(call);
     const body = goStringify({ failedEntries: failed, errorCode: error.row.code });
     const headers: RawHeaders = ['Content-Type', 'application/json', 'Metadata.responsedata', headerValue(body), 'Metadata.error', headerValue(error.goText)];

@@ -27,7 +27,7 @@ describe('metadata as headers', () => {
 describe('the trace of an event', () => {
   const good = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
   const zero = 'Traceparent: 00-00000000000000000000000000000000-0000000000000000-00';
-  const trace = (attributes: Record<string, unknown>, metadata: Record<string, string> = {}, mode: 'off' | 'echo' | 'spans' = 'echo') => pairs((list) => traceHeaders(attributes, metadata, mode, 1, list));
+  const trace = (attributes: Record<string, unknown>, metadata: Record<string, string> = {}, mode: 'off' | 'echo' | 'spans' = 'echo') => pairs((list) => void traceHeaders(attributes, metadata, { tracing: mode, samplingRate: 1 }, 'pubsub/t', list));
   it.each([
     [{ traceparent: good, tracestate: 'never sent' }, {}, [`Traceparent: ${good}`]],
     [{ traceid: good }, {}, [`Traceparent: ${good}`]],

@@ -1,7 +1,9 @@
 // Headers an app gets with a message: the message's metadata and its trace (Dapr: pkg/messaging/v1/util.go, InternalMetadataToHTTPHeader).
 import { utf8 } from '../../core/go-json.ts';
 import type { RawHeaders } from '../../core/host.ts';
-import { isTraceparent, newSpan, type TracingMode, zeroTraceparent } from '../../core/traceparent.ts';
+import { newSpan, readTraceparent, zeroTraceparent } from '../../core/traceparent.ts';
+import { type Span, SpanKind } from '../observability/tracing/span.ts';
+import type { TracingRules } from '../observability/tracing/tracing.ts';
 import { canonical } from '../../blocks/invoke/headers.ts';
 
 /** Never passed on: what belongs to a connection, what this request says itself. */
@@ -44,16 +46,26 @@ const asBytes = (text: string): string => (/^[\x00-\x7f]*$/.test(text) ? text : 
 /**
  * Appends the trace of an event: a span of its own where spans are made, else the event's trace as it is.
  * An event that says it has none (`""`) gets upstream's all-zero traceparent, one that says nothing gets no header; then metadata may name one.
+ * Returns the span, named `name`, where somebody wants to see it.
  */
-export function traceHeaders(attributes: Readonly<Record<string, unknown>>, metadata: Readonly<Record<string, string>>, mode: TracingMode, samplingRate: number, list: RawHeaders): void {
+export function traceHeaders(attributes: Readonly<Record<string, unknown>>, metadata: Readonly<Record<string, string>>, { tracing, samplingRate, recorder }: TracingRules, name: string, list: RawHeaders): Span | undefined {
   const said = attributes.traceparent ?? attributes.traceid;
   // What is no text is no trace. (Upstream's process ends here.)
-  const known = mode !== 'off' && typeof said === 'string';
-  if (known && mode === 'spans') return void list.push('Traceparent', newSpan(said, samplingRate));
-  if (known && isTraceparent(said)) return void list.push('Traceparent', said);
+  const known = tracing !== 'off' && typeof said === 'string';
+  if (known && tracing === 'spans') {
+    const traceparent = newSpan(said, samplingRate);
+    list.push('Traceparent', traceparent);
+    return recorder?.start(SpanKind.CLIENT, name, traceparent, said, '');
+  }
+  const given = known ? readTraceparent(said) : undefined;
+  if (given !== undefined) {
+    list.push('Traceparent', given);
+    return undefined;
+  }
   const { traceparent, tracestate } = metadata;
   if (traceparent !== undefined && traceparent !== '') {
     list.push('Traceparent', asBytes(traceparent));
     if (tracestate !== undefined && tracestate !== '') list.push('Tracestate', asBytes(tracestate));
   } else if (known) list.push('Traceparent', zeroTraceparent);
+  return undefined;
 }

@@ -6,7 +6,6 @@ import { textOf } from '../../core/errors.ts';
 import { bool, int, list, parseFirst, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
 import type { HttpResponse, RawHeaders } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
-import type { TracingMode } from '../../core/traceparent.ts';
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
 import type { SubscriptionView } from '../../blocks/metadata/metadata.ts';
 import type { DeliveredEvent } from '../../blocks/pubsub/delivery.ts';
@@ -14,10 +13,12 @@ import type { PubSubBlock } from '../../blocks/pubsub/pubsub.ts';
 import { createSubscriber } from '../../blocks/pubsub/subscriber.ts';
 import { createSubscriptionList, type SubscriptionSpec } from '../../blocks/pubsub/subscription-list.ts';
 import type { SubscriptionResource } from '../../blocks/resources/kinds.ts';
+import { errorOfStatus } from '../observability/tracing/span.ts';
+import type { TracingRules } from '../observability/tracing/tracing.ts';
 import { cleanPath } from '../http/path.ts';
 import { metadataHeaders, traceHeaders } from './event-headers.ts';
 
-export interface SubscriptionsOptions {
+export interface SubscriptionsOptions extends TracingRules {
   appId: string;
   pubsub: PubSubBlock;
   /** How many pub/sub components are open; without any the app is not asked. */
@@ -27,8 +28,6 @@ export interface SubscriptionsOptions {
   resources: readonly SubscriptionResource[];
   /** False: --disable-init-endpoints subscribe. */
   askApp: boolean;
-  tracing: TracingMode;
-  samplingRate: number;
   log: Logger;
 }
 
@@ -65,8 +64,13 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     if (path === undefined) paths.set(event.path, (path = requestTarget(event.path)));
     const headers: RawHeaders = ['Content-Type', 'application/cloudevents+json'];
     metadataHeaders(event.metadata, headers);
-    traceHeaders(event.attributes, event.metadata, options.tracing, options.samplingRate, headers);
-    const response = await channel.send({ method: 'POST', path, headers, body: event.data }, context);
+    const span = traceHeaders(event.attributes, event.metadata, options, `pubsub/${event.topic}`, headers);
+    const sending = channel.send({ method: 'POST', path, headers, body: event.data }, context);
+    if (span !== undefined) {
+      const ended = (error: string) => span.end({ attributes: [['messaging.system', 'pubsub'], ['messaging.destination.name', event.topic]], error });
+      sending.then(({ status }) => ended(errorOfStatus(status)), (error: unknown) => ended(textOf(error)));
+    }
+    const response = await sending;
     return outcomeOf(response, event, log);
   };
 

@@ -6,22 +6,24 @@ import { receiveCall } from '../../blocks/invoke/receive.ts';
 import { RemoteFailure } from '../../blocks/invoke/remote-leg.ts';
 import { textOf } from '../../core/errors.ts';
 import { headerOf, type HttpResponse, type Incoming, type RawHeaders } from '../../core/host.ts';
-import { newSpan, type TracingMode } from '../../core/traceparent.ts';
+import { newSpan, readTracestate } from '../../core/traceparent.ts';
 import type { HandleCall } from '../http/api.ts';
 import { contextOf } from '../http/gate.ts';
-import { splitTarget } from '../http/path.ts';
+import { decodedPath, splitTarget } from '../http/path.ts';
+import { type Span, SpanKind } from '../observability/tracing/span.ts';
+import type { TracingRules } from '../observability/tracing/tracing.ts';
 
 const smallBody = 256 * 1024;
 
-export interface InternalOptions {
+export interface InternalOptions extends TracingRules {
+  /** The own app, for the names of spans. */
+  appId: string;
   channel(): AppChannel | undefined;
   /** Bytes a body may have, 0 = no limit. */
   maxBodyBytes: number;
-  tracing: TracingMode;
-  samplingRate: number;
 }
 
-export function createInternalHandler({ channel, maxBodyBytes, tracing, samplingRate }: InternalOptions): HandleCall {
+export function createInternalHandler({ appId, channel, maxBodyBytes, tracing, samplingRate, recorder }: InternalOptions): HandleCall {
   /** Few senders call often: what their marker says is read once. */
   const envelopes = new Map<string, Envelope & { headers: RawHeaders }>();
   const envelopeOf = (marker: string) => {
@@ -43,10 +45,14 @@ export function createInternalHandler({ channel, maxBodyBytes, tracing, sampling
     const { path, query } = splitTarget(incoming.target);
     const { length } = incoming;
     let response: HttpResponse;
+    let span: Span | undefined;
     try {
       const list = legRequestHeaders(headers);
       list.push(...envelope.headers);
-      if (tracing === 'spans') startSpan(list, samplingRate);
+      if (tracing === 'spans') {
+        const { traceparent, parent } = startSpan(list, samplingRate);
+        span = recorder?.start(SpanKind.SERVER, `CallLocal/${appId}/${decodedPath(path).slice(1)}`, traceparent, parent, readTracestate(headerOf(headers, 'tracestate')));
+      }
       let body: Uint8Array | ReadableStream<Uint8Array> | null = null;
       if (incoming.hasBody) {
         if (length !== undefined && length <= smallBody) body = await incoming.bytes(maxBodyBytes);
@@ -56,8 +62,11 @@ export function createInternalHandler({ channel, maxBodyBytes, tracing, sampling
         }
       }
       response = await receiveCall(channel(), { verb: incoming.method, path, query, headers: list, body }, contextOf(incoming, '', '', '')); // the trace travels in the headers
+      if (span !== undefined) endSpan(span, path, '');
     } catch (error) {
-      return failed(incoming, error instanceof RemoteFailure ? error : new RemoteFailure('Internal', textOf(error), error));
+      const failure = error instanceof RemoteFailure ? error : new RemoteFailure('Internal', textOf(error), error);
+      if (span !== undefined) endSpan(span, path, failure.reason);
+      return failed(incoming, failure);
     }
     const { list, contentType } = responseHeaders(response.headers);
     if (contentType !== undefined) list.push('Content-Type', contentType);
@@ -66,14 +75,20 @@ export function createInternalHandler({ channel, maxBodyBytes, tracing, sampling
 }
 
 /** This hop is a span of its own, child of the caller's sidecar's. */
-function startSpan(list: RawHeaders, samplingRate: number): void {
+function startSpan(list: RawHeaders, samplingRate: number): { traceparent: string; parent: string } {
   for (let i = 0; i < list.length; i += 2) {
     if ((list[i] as string).toLowerCase() !== 'traceparent') continue;
-    list[i + 1] = newSpan(list[i + 1] as string, samplingRate);
-    return;
+    const parent = list[i + 1] as string;
+    return { traceparent: (list[i + 1] = newSpan(parent, samplingRate)), parent };
   }
-  list.push('Traceparent', newSpan('', samplingRate));
+  const traceparent = newSpan('', samplingRate);
+  list.push('Traceparent', traceparent);
+  return { traceparent, parent: '' };
 }
+
+/** What Dapr says of the RPC this leg stands for: whoever looks for calls between sidecars looks for these. */
+const rpcAttributes = [['rpc.service', 'ServiceInvocation'], ['dapr.protocol', 'grpc'], ['dapr.api', '/dapr.proto.internals.v1.ServiceInvocation/CallLocal']] as const;
+const endSpan = (span: Span, path: string, error: string) => span.end({ attributes: [...rpcAttributes, ['dapr.invoke_method', decodedPath(path).slice(1)]], error });
 
 const marked = (list: RawHeaders): RawHeaders => { list.push(legHeader, legVersion); return list; };
 const failed = (incoming: Incoming, { code, reason }: RemoteFailure): Response => incoming.respond(500, marked([failureHeader, code, 'Content-Type', 'text/plain; charset=utf-8']), reason);

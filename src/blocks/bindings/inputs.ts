@@ -12,7 +12,7 @@ export interface BindingApp {
   /** Whether the app wants the events. Rejects when the app gives no answer. */
   wants(route: string): Promise<boolean>;
   /** What the app answered; rejects when it refused the event, with a StatusFailure where it said so itself. */
-  deliver(event: BindingEvent, route: string, context: CallContext): Promise<Uint8Array | undefined>;
+  deliver(event: BindingEvent, to: { name: string; route: string }, context: CallContext): Promise<Uint8Array | undefined>;
 }
 
 export interface Inputs {
@@ -68,10 +68,11 @@ export function createInputs({ components, app, log: parent, resiliency }: { com
     readings.push(reading);
     const policy = resiliency?.inbound(name, 'Binding');
     const stop = reading.stopped.signal;
+    const to = { name, route };
     try {
       reading.reader = await read((event, context = background) => {
         if (reading.closed) return Promise.reject(new Error('input binding is closed'));
-        const delivered = policy ? policy.run(context, (limited) => app.deliver(event, route, limited), { stop }) : app.deliver(event, route, context);
+        const delivered = policy ? policy.run(context, (limited) => app.deliver(event, to, limited), { stop }) : app.deliver(event, to, context);
         const running = delivered.finally(() => reading.running.delete(running));
         reading.running.add(running);
         running.catch((error: unknown) => log.debug(`error from app consumer for binding [${name}]: ${textOf(error)}`));

@@ -6,6 +6,7 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { FilesPort, Host, HttpPort, RuntimeName, TcpPort } from '../../core/host.ts';
 import { disk } from './disk.ts';
+import { http2 } from './http2-client.ts';
 import { nodeMulticast } from './multicast.ts';
 import { sqlite } from './sqlite.ts';
 
@@ -48,5 +49,5 @@ export interface NodeHostOptions {
   write(line: string): void;
 }
 export const createNodeHost = ({ runtime, http, address, write }: NodeHostOptions): Host & { files: FilesPort } => ({
-  runtime, env: process.env, hostname: hostname(), address, http, files, disk, sqlite, tcp, multicast: nodeMulticast, maxParallel: 1024, background: true, write,
+  runtime, env: process.env, hostname: hostname(), address, http, files, disk, sqlite, tcp, http2, multicast: nodeMulticast, maxParallel: 1024, background: true, write,
 });
