@@ -18,7 +18,7 @@ export interface Found<D> {
 
 const root = resolve(import.meta.dirname, '..');
 const adapters = join(root, 'src/adapters');
-const blocks = ['bindings', 'configuration', 'conversation', 'crypto', 'lock', 'middleware', 'pubsub', 'secretstores', 'state'];
+const blocks = ['bindings', 'configuration', 'conversation', 'crypto', 'lock', 'middleware/http', 'pubsub', 'secretstores', 'state'];
 
 const check = process.argv.includes('--check');
 const problems: string[] = [];

@@ -16,6 +16,8 @@ export interface Host {
   /** Present where files can be written. */
   readonly disk?: DiskPort;
   readonly sqlite?: SqlitePort;
+  /** Present where the host is a process of its own. */
+  readonly process?: ProcessPort;
   /** Present where outbound TCP sockets exist. */
   readonly tcp?: TcpPort;
   /** Present where HTTP/2 connections can be made that show the trailers of an answer (gRPC). */
@@ -64,6 +66,28 @@ export interface DiskPort {
   makeFolder(path: string): Promise<void>;
   /** A file or an empty directory. */
   remove(path: string): Promise<void>;
+}
+
+/** The process as its host sees it, for metrics; what a system does not tell is undefined. */
+export interface ProcessPort {
+  /** Name and version of the runtime. */
+  readonly version: string;
+  /** Seconds since 1970. */
+  readonly startTimeSeconds: number;
+  facts(): ProcessFacts;
+}
+export interface ProcessFacts {
+  heapUsedBytes: number;
+  heapTotalBytes: number;
+  residentBytes: number;
+  virtualBytes: number | undefined;
+  virtualMaxBytes: number | undefined;
+  cpuSeconds: number;
+  threads: number | undefined;
+  openFds: number | undefined;
+  maxFds: number | undefined;
+  /** Sockets, timers and the like that keep the runtime busy. */
+  activities: number | undefined;
 }
 
 export interface TcpPort {

@@ -55,6 +55,7 @@ export class Measured implements Incoming {
   get length() { return this.#inner.length; }
   get hasBody() { return this.#inner.hasBody; }
   get signal() { return this.#inner.signal; }
+  get peer() { return this.#inner.peer; }
   bytes(limit: number) { return this.#inner.bytes(limit); }
   stream(limit: number) { return this.#inner.stream(limit); }
   respond(status: number, headers: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response {

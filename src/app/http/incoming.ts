@@ -1,7 +1,8 @@
 // A host's view of a request built from a Web Request alone, for hosts that have nothing better (Bun, Deno, Workers).
 import { BodyBroken, BodyTooLarge, type Incoming, type RawHeaders } from '../../core/host.ts';
 
-export const incomingFromRequest = (request: Request): Incoming => new FetchIncoming(request);
+/** `peer` tells `ip:port` of a request's caller, asked only by those who need it. */
+export const incomingFromRequest = (request: Request, peer?: (request: Request) => string | undefined): Incoming => new FetchIncoming(request, peer);
 
 /** Everything is read from the Request only when somebody asks: most of it costs more than the answer to a small call. */
 class FetchIncoming implements Incoming {
@@ -10,10 +11,13 @@ class FetchIncoming implements Incoming {
   private readonly request: Request;
   private rawTarget: string | undefined;
   private rawHeaders: RawHeaders | undefined;
-  constructor(request: Request) {
+  private readonly askPeer: ((request: Request) => string | undefined) | undefined;
+  constructor(request: Request, peer: ((request: Request) => string | undefined) | undefined) {
     this.method = request.method;
     this.request = request;
+    this.askPeer = peer;
   }
+  get peer(): string | undefined { return this.askPeer?.(this.request); }
   get target(): string {
     this.rawTarget ??= targetOf(this.request.url);
     return this.rawTarget;

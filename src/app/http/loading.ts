@@ -2,12 +2,13 @@
 import { fail } from '../../core/errors.ts';
 
 export interface Loading {
+  readonly isDone: boolean;
   /** The components are there: lets the waiting calls through. */
   done(): void;
   /** They will never be: the waiting calls and all later ones are answered ERR_OUTBOUND_HEALTH_NOT_READY. */
   cancelled(): void;
   /** The same handler, not called before `done`. */
-  hold<C>(handler: (call: C) => Response | Promise<Response>): (call: C) => Response | Promise<Response>;
+  hold<C, R>(handler: (call: C) => R | Promise<R>): (call: C) => R | Promise<R>;
 }
 
 export function createLoading(): Loading {
@@ -21,6 +22,7 @@ export function createLoading(): Loading {
     settle();
   };
   return {
+    get isDone() { return state === 'done'; },
     done: to('done'),
     cancelled: to('cancelled'),
     hold: (handler) => (c) => {

@@ -3,6 +3,7 @@ import type { Properties } from '../../core/metadata.ts';
 import type { Binding } from '../bindings/port.ts';
 import type { ConfigurationStore } from '../configuration/port.ts';
 import type { LockStore } from '../lock/port.ts';
+import type { HttpMiddleware } from '../middleware/port.ts';
 import type { PubSub } from '../pubsub/port.ts';
 import type { ComponentResource } from '../resources/kinds.ts';
 import type { SecretStore } from '../secrets/port.ts';
@@ -34,6 +35,7 @@ export interface ComponentStore {
   readonly bindings: ReadonlyMap<string, Loaded<Binding>>;
   readonly lock: ReadonlyMap<string, Loaded<LockStore>>;
   readonly configuration: ReadonlyMap<string, Loaded<ConfigurationStore>>;
+  readonly middleware: ReadonlyMap<string, Loaded<HttpMiddleware>>;
   add(component: Loaded): void;
   remove(name: string): void;
   /** Load order. */
@@ -41,10 +43,10 @@ export interface ComponentStore {
 }
 
 export function createComponentStore(): ComponentStore {
-  const maps = { state: new Map(), secretstores: new Map(), pubsub: new Map(), bindings: new Map(), lock: new Map(), configuration: new Map() } as Partial<Record<Block, Map<string, Loaded<never>>>>;
+  const maps = { state: new Map(), secretstores: new Map(), pubsub: new Map(), bindings: new Map(), lock: new Map(), configuration: new Map(), middleware: new Map() } as Partial<Record<Block, Map<string, Loaded<never>>>>;
   const order: Loaded[] = [];
   return {
-    ...(maps as unknown as Pick<ComponentStore, 'state' | 'secretstores' | 'pubsub' | 'bindings' | 'lock' | 'configuration'>),
+    ...(maps as unknown as Pick<ComponentStore, 'state' | 'secretstores' | 'pubsub' | 'bindings' | 'lock' | 'configuration' | 'middleware'>),
     add: (component) => {
       maps[component.block]?.set(component.name, component as Loaded<never>);
       order.push(component);

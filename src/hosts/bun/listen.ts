@@ -2,11 +2,12 @@
 import { existsSync } from 'node:fs';
 import type { HandleCall } from '../../app/http/api.ts';
 import { incomingFromRequest } from '../../app/http/incoming.ts';
-import { headSize, tooLong } from '../fetch-head.ts';
+import { addressText, headSize, tooLong } from '../fetch-head.ts';
 import type { ListenAt, Listener } from '../cli/platform.ts';
 
 interface BunServer {
   readonly port: number | undefined;
+  requestIP(request: Request): { readonly address: string; readonly port: number } | null;
   stop(closeActiveConnections?: boolean): Promise<void>;
 }
 declare const Bun: {
@@ -29,6 +30,10 @@ const usualHeaderBytes = 8192;
 export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes }: { maxHeaderBytes: number }): Promise<Listener> {
   // Bun would take the place of a file that is already there.
   if ('path' in at && existsSync(at.path)) throw Object.assign(new Error(`listen unix ${at.path}: bind: address already in use`), { code: 'EADDRINUSE' });
+  const peer = (request: Request): string | undefined => {
+    const from = server.requestIP(request);
+    return from === null ? undefined : addressText(from.address, from.port);
+  };
   const serve = (place: { hostname: string; port: number } | { unix: string }) =>
     Bun.serve({
       ...place,
@@ -37,7 +42,7 @@ export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes 
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
       fetch: (request) => {
-        const incoming = incomingFromRequest(request);
+        const incoming = incomingFromRequest(request, peer);
         return maxHeaderBytes !== usualHeaderBytes && headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming);
       },
       error: () => new Response(null, { status: 500 }),

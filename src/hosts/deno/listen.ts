@@ -1,7 +1,7 @@
 // HTTP listener on Deno.serve, which keeps the request target as it was sent.
 import type { HandleCall } from '../../app/http/api.ts';
 import { incomingFromRequest } from '../../app/http/incoming.ts';
-import { headSize, tooLong } from '../fetch-head.ts';
+import { addressText, headSize, tooLong } from '../fetch-head.ts';
 import type { ListenAt, Listener } from '../cli/platform.ts';
 
 interface DenoServer {
@@ -12,15 +12,15 @@ interface DenoServer {
 declare const Deno: {
   serve(
     options: ({ hostname: string; port: number } | { path: string }) & { signal: AbortSignal; onListen(): void; onError(error: unknown): Response },
-    handler: (request: Request) => Response | Promise<Response>,
+    handler: (request: Request, info: { readonly remoteAddr: { readonly hostname?: string; readonly port?: number } }) => Response | Promise<Response>,
   ): DenoServer;
 };
 
 export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes }: { maxHeaderBytes: number }): Promise<Listener> {
   const cut = new AbortController();
   const serve = (place: { hostname: string; port: number } | { path: string }) =>
-    Deno.serve({ ...place, signal: cut.signal, onListen: () => {}, onError: () => new Response(null, { status: 500 }) }, (request) => {
-      const incoming = incomingFromRequest(request);
+    Deno.serve({ ...place, signal: cut.signal, onListen: () => {}, onError: () => new Response(null, { status: 500 }) }, (request, info) => {
+      const incoming = incomingFromRequest(request, () => addressText(info.remoteAddr.hostname, info.remoteAddr.port));
       return headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming);
     });
   let server: DenoServer;

@@ -1,6 +1,7 @@
 // One request on node:http as the core sees it: raw target and headers, the body as bytes or stream under a limit, the caller's going away.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BodyBroken, BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { addressText } from '../fetch-head.ts';
 import { Answer, type AnswerBody } from './answer.ts';
 
 const nothing = new Uint8Array(0);
@@ -28,6 +29,10 @@ export class Exchange implements Incoming {
   get method(): string { return this.message.method as string; }
   get target(): string { return this.message.url as string; }
   get headers(): RawHeaders { return this.message.rawHeaders; }
+  get peer(): string | undefined {
+    const { remoteAddress, remotePort } = this.message.socket;
+    return addressText(remoteAddress, remotePort);
+  }
   header(name: string): string | undefined { return headerOf(this.message.rawHeaders, name); }
 
   /** Made only for those who ask: most calls are over before their caller could go away. */
