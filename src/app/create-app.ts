@@ -1,7 +1,6 @@
 // createApp(): the only place where a sidecar is put together from a host, settings and resources.
 import type { Host } from '../core/host.ts';
 import type { Logger } from '../core/log.ts';
-import { samplingRateOf, tracingMode } from '../core/traceparent.ts';
 import type { Manifest } from '../blocks/components/definition.ts';
 import { createBindingsBlock } from '../blocks/bindings/bindings.ts';
 import { createInputs } from '../blocks/bindings/inputs.ts';
@@ -49,6 +48,7 @@ import { createBindingApp } from './inbound/bindings.ts';
 import { createConfigurationApp } from './inbound/configuration.ts';
 import { createSubscriptions } from './inbound/subscriptions.ts';
 import { createInternalHandler } from './internal/http-leg.ts';
+import { createTracing } from './observability/tracing/tracing.ts';
 import { createReload } from './reload.ts';
 import { appConnection, daprVersion, type Settings } from './settings.ts';
 
@@ -112,7 +112,8 @@ export function createApp(options: AppOptions): Outrigger {
   const pubsub = createPubSubBlock({ components, appId, namespace, maxParallel: host.maxParallel });
   /** Replaced by hot reload. */
   let listed = resources;
-  const tracing = { tracing: tracingMode(configuration.tracing), samplingRate: samplingRateOf(configuration.tracing.samplingRate) };
+  const spans = createTracing(configuration.tracing, { host, appId, log });
+  const tracing = { tracing: spans.tracing, samplingRate: spans.samplingRate, recorder: spans.recorder };
   const metadata = createMetadataBlock({
     appId,
     version: daprVersion,
@@ -158,7 +159,7 @@ export function createApp(options: AppOptions): Outrigger {
   const invocation = createInvokeBlock({
     appId, namespace, channel: () => channel, addresses, endpoints, leg: createHttpLeg(host.http), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '', ownSpans: tracing.tracing === 'spans',
   });
-  const handleInternal = createInternalHandler({ ...tracing, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
+  const handleInternal = createInternalHandler({ ...tracing, appId, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
 
   const users = createComponentUsers();
   const reload = enabledFeatures(configuration.features).includes('HotReload') && host.files?.watch
@@ -207,6 +208,7 @@ export function createApp(options: AppOptions): Outrigger {
       signal.addEventListener('abort', () => { loading.cancelled(); reload?.stop(); }, { once: true });
       const self = { appId, namespace, address: host.address, internalPort: settings.internalPort, httpPort: settings.httpPort, appPort: settings.app.port };
       const resolving = openResolver({ configuration: configuration.nameResolution, mode: settings.mode, manifest: options.nameResolvers ?? [], host, log, self });
+      await spans.open();
       await processor.load(resources.components, signal);
       for (const resource of resources.httpEndpoints) await endpoints.load(resource);
       resolution = await resolving;
@@ -237,6 +239,7 @@ export function createApp(options: AppOptions): Outrigger {
       await addresses.close();
       await channel?.close();
       await closeComponents();
+      await spans.close();
     },
   };
 }

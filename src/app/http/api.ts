@@ -2,7 +2,8 @@
 import { Hono } from 'hono';
 import type { Incoming } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
-import type { TracingMode } from '../../core/traceparent.ts';
+import type { TracingRules } from '../observability/tracing/tracing.ts';
+import { startApiSpan } from '../observability/tracing/api-span.ts';
 import { Measured } from './api-logging.ts';
 import { answer, callOf, type Env, type Handler, type HttpCall, httpCall, plainText, type Route } from './call.ts';
 import { renderError } from './errors.ts';
@@ -12,42 +13,49 @@ import type { Serve } from './pipeline.ts';
 import { createRouter } from './router.ts';
 import { background } from '../../core/context.ts';
 
-export interface ApiOptions {
+export interface ApiOptions extends TracingRules {
   routes: readonly Route[];
   /** Answers what no route matches; undefined: plain 404 and 405, as on the public port. */
   fallback: ((call: HttpCall) => Response | Promise<Response>) | undefined;
   log: Logger;
   maxBodyBytes: number;
-  tracing: TracingMode;
-  /** Share of new traces that are sampled. */
-  samplingRate: number;
   cors: Cors | undefined;
   /** DAPR_API_TOKEN, '' = open. */
   apiToken: string;
   /** Puts handlers of the Configuration in front of everything behind the gate; undefined: there are none. */
   pipeline?: ((serve: Serve) => Serve) | undefined;
+  /** Counts calls, those that the gate's CORS and token checks answer too; undefined: nobody counts. */
+  count?: CountCalls | undefined;
+  /** Told of every error that becomes an answer. */
+  onError?: ((error: unknown) => void) | undefined;
   /** Called after each answer where API logging is on. */
   onAnswer?: ((call: HttpCall, route: Route | undefined, response: Response, startedAt: number) => void) | undefined;
 }
+
+/** What a call goes through between the gate and its answer. */
+export type CountCalls = (call: HttpCall, serve: Serve) => Response | Promise<Response>;
 
 export type HandleCall = (incoming: Incoming) => Response | Promise<Response>;
 
 const healthPaths = new Set(['v1.0/healthz', 'v1.0/healthz/outbound']);
 
 export function createApi(options: ApiOptions): HandleCall {
-  const { log, apiToken, cors } = options;
+  const { log, apiToken, cors, recorder } = options;
+  const { count } = options;
   const invoke = options.fallback;
   const logged = options.onAnswer;
-  const matched = new WeakMap<HttpCall, Route>();
   const hono = new Hono<Env>({ router: createRouter(), getPath: (_request, given) => (given as { env: Env['Bindings'] }).env.call.path });
   for (const route of options.routes) {
-    hono.on([...route.methods], `/${route.path}`, logged ? (c) => { matched.set(callOf(c), route); return route.handler(c); } : route.handler);
+    hono.on([...route.methods], `/${route.path}`, logged || recorder ? (c) => { callOf(c).route = route; return route.handler(c); } : route.handler);
   }
   const fallback: Handler = invoke ? (c) => invoke(callOf(c)) : plainFallback(options.routes);
   // the same as notFound, but found at once: calls to apps are the busiest of all
   if (invoke) hono.all('/v1.0/invoke/*', fallback);
   hono.notFound(fallback);
-  hono.onError((error, c) => renderError(callOf(c), error, log));
+  hono.onError((error, c) => {
+    options.onError?.(error);
+    return renderError(callOf(c), error, log);
+  });
 
   const dispatch = (call: HttpCall): Response | Promise<Response> => {
     const { incoming } = call;
@@ -61,10 +69,23 @@ export function createApi(options: ApiOptions): HandleCall {
     const started = Date.now();
     call.incoming = new Measured(call.incoming);
     const response = await dispatch(call);
-    logged(call, matched.get(call), response, started);
+    logged(call, call.route, response, started);
     return response;
   };
   const serve = options.pipeline === undefined ? noted : options.pipeline(noted);
+
+  const admit: Serve = (call) => {
+    const { incoming } = call;
+    if (cors) {
+      const preflight = cors.preflight(incoming);
+      if (preflight) return answer(call, 200, preflight, '');
+      call.extra.push(...cors.actual(incoming));
+    }
+    if (apiToken !== '' && incoming.header('dapr-api-token') !== apiToken && !(incoming.method === 'GET' && healthPaths.has(asWritten(incoming.target)))) {
+      return plainText(call, 401, 'invalid api token\n');
+    }
+    return serve(call);
+  };
 
   return (incoming) => {
     const call = httpCall(incoming, options.maxBodyBytes, background);
@@ -76,17 +97,10 @@ export function createApi(options: ApiOptions): HandleCall {
       call.context = trace.context;
       call.extra.push(...trace.headers);
       refusal = trace.refusal;
+      if (recorder !== undefined && refusal === undefined) startApiSpan(recorder, call, trace.parent);
     } else call.context = contextOf(incoming, '', '', incoming.header('baggage') ?? '');
     if (refusal !== undefined) return plainText(call, 400, `${refusal}\n`);
-    if (cors) {
-      const preflight = cors.preflight(incoming);
-      if (preflight) return answer(call, 200, preflight, '');
-      call.extra.push(...cors.actual(incoming));
-    }
-    if (apiToken !== '' && incoming.header('dapr-api-token') !== apiToken && !(incoming.method === 'GET' && healthPaths.has(asWritten(incoming.target)))) {
-      return plainText(call, 401, 'invalid api token\n');
-    }
-    return serve(call);
+    return count === undefined ? admit(call) : count(call, admit);
   };
 }
 

@@ -4,6 +4,7 @@ import type { CallContext } from '../../core/context.ts';
 import { fail } from '../../core/errors.ts';
 import { GoJsonError, parseFirst, parseWhole, textOfBytes } from '../../core/go-json.ts';
 import { BodyBroken, BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { type AnswerSize, sized } from './answer-size.ts';
 import { cleanPath, queryUnescape, splitTarget } from './path.ts';
 
 export interface HttpCall {
@@ -18,8 +19,15 @@ export interface HttpCall {
   readonly extra: RawHeaders;
   /** Bytes a body may have, 0 = no limit. */
   readonly maxBody: number;
-  /** App id an invocation goes to, for the API log. */
+  /** App id an invocation goes to, for the API log and the span, and its method (a byte string). */
   invoked?: string;
+  invokedMethod?: string;
+  /** The route that answers, noted where somebody wants to know; none: service invocation. */
+  route?: Route;
+  /** Told of the answer's status before it leaves; set where the call is traced. */
+  answered?: (call: HttpCall, status: number) => void;
+  /** Where calls are counted: the size of the answer's body. */
+  counted?: AnswerSize;
 }
 /** Hono's environment of a call. */
 export type Env = { Bindings: { call: HttpCall } };
@@ -64,10 +72,11 @@ export const header = (call: HttpCall, name: string): string | undefined => call
 /** The answer, with the call's extra headers where the handler did not set them. */
 export function answer(call: HttpCall, status: number, headers: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response {
   const { extra } = call;
+  call.answered?.(call, status);
   for (let i = 0; i < extra.length; i += 2) {
     if (headerOf(headers, (extra[i] as string).toLowerCase()) === undefined) headers.push(extra[i] as string, extra[i + 1] as string);
   }
-  return call.incoming.respond(status, headers, body);
+  return call.incoming.respond(status, headers, call.counted === undefined ? body : sized(call.counted, headers, body));
 }
 export const empty = (call: HttpCall): Response => answer(call, 204, [], null);
 export const json = (call: HttpCall, status: number, text: string): Response => answer(call, status, ['Content-Type', 'application/json'], text);
