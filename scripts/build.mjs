@@ -115,7 +115,7 @@ async function buildCore(wanted) {
     external: [],
   });
   const [{ inputs }] = Object.values(result.metafile.outputs);
-  const foreign = Object.keys(inputs).filter((file) => inputs[file].bytesInOutput > 0 && !coreHome.test(file) && !/(^|\/)node_modules\/(hono|zod|yaml|@marcbachmann\/cel-js|@bufbuild\/re2)\//.test(file) && file !== 'core-exports.ts');
+  const foreign = Object.keys(inputs).filter((file) => inputs[file].bytesInOutput > 0 && !coreHome.test(file) && !/(^|\/)node_modules\/(@opentelemetry\/api|hono|zod|yaml|@marcbachmann\/cel-js|@bufbuild\/re2)\//.test(file) && file !== 'core-exports.ts');
   if (foreign.length) refuse(`the core contains what does not belong there: ${foreign.slice(0, 10).join(', ')}`);
   const [{ text }] = result.outputFiles;
   const bleeding = [/["'`](?:node|bun|cloudflare):\w+/, /(?<![\w$.])process\.\w+/, /(?<![\w$.])Deno\.\w+/, /(?<![\w$.])Bun\.\w+/, /\brequire\(/, /\b__dirname\b/, /\bioredis\b/].map((word) => word.exec(text)?.[0]).filter(Boolean);
