@@ -44,7 +44,7 @@ describeWithServer(['redis', 'postgres'], 'examples/task-api', () => {
     [redis, postgres] = [await startRedis(), await startPostgres()];
     cpSync(join(root, 'examples/task-api'), home, { recursive: true });
     // The servers of the test listen elsewhere; nothing else of the example changes.
-    for (const file of ['resources/pubsub.yaml', 'stores/redis/statestore.yaml', 'stores/postgresql/statestore.yaml']) {
+    for (const file of ['stores/redis/statestore.yaml', 'stores/postgresql/statestore.yaml']) {
       const text = readFileSync(join(home, file), 'utf8').replace('localhost:6379', `127.0.0.1:${redis.port}`).replace('localhost:5432', `127.0.0.1:${postgres.port}`);
       writeFileSync(join(home, file), text);
     }

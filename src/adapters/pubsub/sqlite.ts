@@ -66,7 +66,7 @@ export default definePubSub({
     const wakeAll = (topic?: string) => {
       for (const [consumer, of] of consumers) if (topic === undefined || of.topic === topic) consumer.wake();
     };
-    const changes = watchChanges(host, metadata.connectionString, reading, wakeAll);
+    const bell = await openBell(host, metadata.connectionString.replace(/\?.*$/s, '').replace(/^file:(\/\/)?/i, ''), reading, () => wakeAll());
     const tidying = tidy(reading, { host, log, retention, maxLength, seen: () => [...consumers.values()].map(({ reader }) => reader) });
     let closed = false;
 
@@ -77,6 +77,7 @@ export default definePubSub({
         const message = { topic, data, metadata: given === undefined ? null : printTexts(given), expiresAt: ttl === undefined ? null : Date.now() + ttl };
         await writing.write(() => writer.add(message));
         wakeAll(topic);
+        void bell.ring();
       },
       subscribe: async ({ topic }, handler) => {
         if (closed) throw new AdapterError('invalid', 'component is closed');
@@ -89,14 +90,15 @@ export default definePubSub({
           onFinished: () => tidying.soon(topic),
         });
         consumers.set(consumer, { topic, reader });
-        changes.start();
+        bell.listen();
         return {
           close: async () => {
             await consumer.close();
             consumers.delete(consumer);
             // Another member of the group may go on with what was given back.
             wakeAll(topic);
-            if (consumers.size === 0) changes.stop();
+            void bell.ring();
+            if (consumers.size === 0) bell.stop();
           },
         };
       },
@@ -104,7 +106,7 @@ export default definePubSub({
       close: async () => {
         if (closed) return;
         closed = true;
-        changes.stop();
+        bell.stop();
         tidying.stop();
         await Promise.all([...consumers.keys()].map((consumer) => consumer.close()));
         await Promise.all([writing.close(), reading.close()]);
@@ -115,40 +117,47 @@ export default definePubSub({
 
 const messageOf = (topic: string, { data, metadata }: LoggedMessage): Message => ({ topic, data, metadata: metadata === null ? {} : (JSON.parse(metadata) as Record<string, string>) });
 
-/** Calls back after somebody else has written to the file: told by the directory where that works, and by looking. */
-function watchChanges(host: Host, connectionString: string, database: SharedDatabase, onChange: () => void): { start(): void; stop(): void } {
-  const path = connectionString.replace(/\?.*$/s, '').replace(/^file:(\/\/)?/i, '');
-  const directory = /[\\/]/.test(path) ? path.replace(/[\\/][^\\/]*$/, '') || '/' : '.';
+/**
+ * Tells the other sidecars that there is something new, and hears of it from them: by a file in a folder beside the database, touched
+ * after each publish and watched by consumers. (To watch the database itself would be to hear of a commit before it can be read.)
+ * Where folders cannot be watched, and in case a change goes unheard, consumers look by themselves.
+ */
+async function openBell({ files, disk }: Host, databasePath: string, database: SharedDatabase, onRing: () => void) {
+  const folder = `${databasePath}-wake`;
+  const watchable = disk !== undefined && files?.watch !== undefined && (await disk.makeFolder(folder).then(() => true, () => false));
+  const nothing = new Uint8Array(0);
   const version = database.prepare('PRAGMA data_version');
   let last: unknown;
   let timer: ReturnType<typeof setInterval> | undefined;
   let watch: { close(): void } | undefined;
-  let scheduled = false;
-  const look = () => {
-    scheduled = false;
-    if (timer === undefined) return;
+  let ringing = false, ringAgain = false;
+  const look = () =>
     void database.read(() => version.get()?.data_version).then((now) => {
-      if (now === last) return;
+      if (now !== last) onRing();
       last = now;
-      onChange();
-    }, () => onChange());
+    }, onRing);
+  const ring = async (): Promise<void> => {
+    if (!watchable) return;
+    ringAgain = true;
+    if (ringing) return;
+    ringing = true;
+    while (ringAgain) {
+      ringAgain = false;
+      await disk.write(`${folder}/published`, nothing).catch(() => undefined);
+    }
+    ringing = false;
   };
   return {
-    start: () => {
+    ring,
+    listen: () => {
       if (timer !== undefined) return;
       try {
-        // One commit is several changes of the directory.
-        watch = host.files?.watch?.(directory, () => {
-          if (scheduled) return;
-          scheduled = true;
-          setImmediate(look);
-        });
+        watch = watchable ? files?.watch?.(folder, onRing) : undefined;
       } catch {
-        watch = undefined;
+        watch = undefined; // the system's watches are used up
       }
       timer = setInterval(look, watch === undefined ? unwatchedLookMs : watchedLookMs);
       (timer as { unref?(): void }).unref?.();
-      look();
     },
     stop: () => {
       clearInterval(timer);

@@ -9,22 +9,22 @@ import type { Logger } from '../../core/log.ts';
 export const dataFolder = (env: Readonly<Record<string, string | undefined>>): string => env.OUTRIGGER_DATA || join(homedir(), '.outrigger');
 
 /**
- * `statestore` and `lockstore` (SQLite, a file in the data folder, shared by the apps of this user), `pubsub` (inside this process),
- * `secretstore` (environment), `configstore` (the `configuration.json` it was started beside, else without items) and, beside a
- * `secrets.json`, `secretfile`. With `--resources-path` none of them exists.
+ * `statestore`, `lockstore` and `pubsub` (SQLite, files in the data folder, shared by the apps of this user), `secretstore`
+ * (environment), `configstore` (the `configuration.json` it was started beside, else without items) and, beside a `secrets.json`,
+ * `secretfile`. With `--resources-path` none of them exists.
  */
 export function embeddedResources(env: Readonly<Record<string, string | undefined>>, log: Logger): ResourceText[] {
-  const components = [component('pubsub', 'pubsub.in-memory', {}), component('secretstore', 'secretstores.local.env', {})];
+  const components = [component('secretstore', 'secretstores.local.env', {})];
   if (existsSync('secrets.json')) components.push(component('secretfile', 'secretstores.local.file', { secretsFile: 'secrets.json' }));
   components.push(existsSync('configuration.json') ? component('configstore', 'configuration.local.file', { file: 'configuration.json' }) : component('configstore', 'configuration.in-memory', {}));
   const folder = dataFolder(env);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const connectionString = join(folder, 'state.db');
-    components.push(component('statestore', 'state.sqlite', { connectionString, actorStateStore: 'true' }), component('lockstore', 'lock.sqlite', { connectionString }));
+    components.push(component('statestore', 'state.sqlite', { connectionString, actorStateStore: 'true' }), component('lockstore', 'lock.sqlite', { connectionString }), component('pubsub', 'pubsub.sqlite', { connectionString: join(folder, 'pubsub.db') }));
   } catch (error) {
-    log.warn(`No folder for data (${error instanceof Error ? error.message : String(error)}): set OUTRIGGER_DATA to one, state and locks are kept in memory until then`);
-    components.push(component('statestore', 'state.in-memory', { actorStateStore: 'true' }), component('lockstore', 'lock.in-memory', {}));
+    log.warn(`No folder for data (${error instanceof Error ? error.message : String(error)}): set OUTRIGGER_DATA to one, state, locks and messages are kept in memory until then`);
+    components.push(component('statestore', 'state.in-memory', { actorStateStore: 'true' }), component('lockstore', 'lock.in-memory', {}), component('pubsub', 'pubsub.in-memory', {}));
   }
   return components.map((resource) => ({ file: '(embedded)', text: JSON.stringify(resource) }));
 }
