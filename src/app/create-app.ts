@@ -19,6 +19,7 @@ import { createLockBlock } from '../blocks/lock/lock.ts';
 import { createMetadataBlock } from '../blocks/metadata/metadata.ts';
 import { createPipeline } from '../blocks/middleware/pipeline.ts';
 import { createPubSubBlock } from '../blocks/pubsub/pubsub.ts';
+import { createResiliency } from '../blocks/resiliency/resiliency.ts';
 import { enabledFeatures } from '../blocks/resources/features.ts';
 import type { Configuration, PipelineHandler, ResourceSet } from '../blocks/resources/kinds.ts';
 import { createSecretsBlock } from '../blocks/secrets/secrets.ts';
@@ -48,6 +49,8 @@ import { createBindingApp } from './inbound/bindings.ts';
 import { createConfigurationApp } from './inbound/configuration.ts';
 import { createSubscriptions } from './inbound/subscriptions.ts';
 import { createInternalHandler } from './internal/http-leg.ts';
+import { counted } from './observability/metrics/measured-blocks.ts';
+import { createMetrics } from './observability/metrics/metrics.ts';
 import { createTracing } from './observability/tracing/tracing.ts';
 import { createReload } from './reload.ts';
 import { appConnection, daprVersion, type Settings } from './settings.ts';
@@ -74,6 +77,8 @@ export interface Outrigger {
   readonly handlePublic: HandleCall;
   /** Calls from other sidecars (the internal port). */
   readonly handleInternal: HandleCall;
+  /** The metrics as text, on every path; undefined where the settings say that nobody reads them. */
+  readonly handleMetrics: HandleCall | undefined;
   readonly health: Health;
   readonly components: ComponentStore;
   /**
@@ -107,9 +112,12 @@ export function createApp(options: AppOptions): Outrigger {
   let takesMessages = true;
   let initialized = false;
 
-  const state = createStateBlock({ components, appId, namespace, maxParallel: host.maxParallel });
-  const secrets = createSecretsBlock({ components, scopes: configuration.secrets.scopes });
-  const pubsub = createPubSubBlock({ components, appId, namespace, maxParallel: host.maxParallel });
+  const metrics = settings.metrics ? createMetrics({ host, spec: configuration.metrics, appId, namespace, log }) : undefined;
+  const count = counted(metrics?.meter, metrics?.http);
+  const resiliency = createResiliency({ log });
+  const state = count.state(createStateBlock({ components, resiliency, appId, namespace, maxParallel: host.maxParallel }));
+  const secrets = count.secrets(createSecretsBlock({ components, resiliency, scopes: configuration.secrets.scopes }));
+  const pubsub = count.pubsub(createPubSubBlock({ components, resiliency, appId, namespace, maxParallel: host.maxParallel }));
   /** Replaced by hot reload. */
   let listed = resources;
   const spans = createTracing(configuration.tracing, { host, appId, log });
@@ -133,12 +141,12 @@ export function createApp(options: AppOptions): Outrigger {
   const appPipeline = pipelineOf(configuration.appHttpPipeline);
   /** Calls the app and HTTP endpoints; health probes go past the pipeline. */
   const http = appPipeline ? pipelinedHttp(host.http, appPipeline) : host.http;
-  const channel = createAppChannel(settings, { ...host, http }, { isHealthy: () => watch.healthy });
-  const watch = createAppWatch({ app: settings.app, origin: channel?.origin, http: host.http, tcp: host.tcp, log, onChange: (healthy) => appChanged(healthy) });
+  const channel = createAppChannel(settings, { ...host, http: count.requests(http) }, { isHealthy: () => watch.healthy });
+  const watch = createAppWatch({ app: settings.app, origin: channel?.origin, http: count.probes(host.http), tcp: host.tcp, log, onChange: (healthy) => appChanged(healthy) });
   const subscriptions = createSubscriptions({
     ...tracing, appId, pubsub, channel, log, componentCount: () => components.pubsub.size, resources: resources.subscriptions, askApp: settings.app.initEndpoints.subscribe,
   });
-  const inputs = channel && createInputs({ components, app: createBindingApp({ ...tracing, channel, optionsTimeoutMs: settings.app.bindingOptionsTimeoutMs }), log });
+  const inputs = channel && createInputs({ components, resiliency, app: createBindingApp({ ...tracing, channel, optionsTimeoutMs: settings.app.bindingOptionsTimeoutMs }), log });
   /** The app was found, fell ill or recovered: what is delivered to it starts and stops here. */
   let askedConfig = false;
   const appChanged = async (healthy: boolean) => {
@@ -155,11 +163,11 @@ export function createApp(options: AppOptions): Outrigger {
 
   let resolution: Resolution = { state: 'absent' };
   const addresses = createAddresses(() => resolution);
-  const endpoints = createEndpoints(http, { env: host.env, log, secretStore: (name) => components.secretstores.get(name)?.port });
+  const endpoints = count.endpoints(createEndpoints(count.requests(http), { env: host.env, log, secretStore: (name) => components.secretstores.get(name)?.port }));
   const invocation = createInvokeBlock({
-    appId, namespace, channel: () => channel, addresses, endpoints, leg: createHttpLeg(host.http), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '', ownSpans: tracing.tracing === 'spans',
+    appId, namespace, channel: () => channel, addresses, endpoints, resiliency, log, leg: count.leg(createHttpLeg(host.http)), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '', ownSpans: tracing.tracing === 'spans',
   });
-  const handleInternal = createInternalHandler({ ...tracing, appId, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
+  const handleInternal = createInternalHandler({ ...tracing, appId, meter: metrics?.meter?.invocation, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
 
   const users = createComponentUsers();
   const reload = enabledFeatures(configuration.features).includes('HotReload') && host.files?.watch
@@ -182,9 +190,9 @@ export function createApp(options: AppOptions): Outrigger {
     ...open,
     ...stateRoutes(state),
     ...secretsRoutes(secrets),
-    ...bindingsRoutes(createBindingsBlock({ components }), tracing),
-    ...configurationRoutes(createConfigurationBlock({ components }), channel && createConfigurationApp({ channel, log })),
-    ...lockRoutes(createLockBlock({ components, appId })),
+    ...bindingsRoutes(count.bindings(createBindingsBlock({ components, resiliency })), tracing),
+    ...configurationRoutes(count.configuration(createConfigurationBlock({ components, resiliency })), channel && createConfigurationApp({ channel, resiliency, log })),
+    ...lockRoutes(createLockBlock({ components, resiliency, appId })),
     ...publishRoutes(pubsub, { ...tracing, appId }),
     ...unbuiltRoutes(),
   ].map((route) => (open.includes(route) ? route : { ...route, handler: loading.hold(using(route)) }));
@@ -192,7 +200,7 @@ export function createApp(options: AppOptions): Outrigger {
   const isAllowed = createApiRules(configuration.api);
   const { apiLogging } = configuration.logging;
   const onAnswer = (settings.apiLogging ?? apiLogging.enabled) ? createApiLog({ log, obfuscateUrls: apiLogging.obfuscateURLs, omitHealthChecks: apiLogging.omitHealthChecks }) : undefined;
-  const shared = { ...tracing, log };
+  const shared = { ...tracing, log, ...count.api };
   const handle = createApi({ ...shared, routes: routes.filter(isAllowed), fallback: isAllowed(invokeRoute) ? loading.hold(createInvokeHandler(invocation)) : undefined, maxBodyBytes: settings.maxBodyBytes, cors: createCors(settings.allowedOrigins), apiToken: settings.apiToken, onAnswer, pipeline: serverPipeline && withPipeline({ pipeline: serverPipeline, loading, hidesToken: settings.apiToken !== '', log }) });
   const handlePublic = createApi({ ...shared, routes: open.filter(isAllowed), fallback: undefined, maxBodyBytes: 0, cors: undefined, apiToken: '' });
 
@@ -201,6 +209,7 @@ export function createApp(options: AppOptions): Outrigger {
     handle,
     handlePublic,
     handleInternal,
+    handleMetrics: metrics?.handle,
     health,
     components,
     start: async (signal) => {
@@ -209,8 +218,10 @@ export function createApp(options: AppOptions): Outrigger {
       const self = { appId, namespace, address: host.address, internalPort: settings.internalPort, httpPort: settings.httpPort, appPort: settings.app.port };
       const resolving = openResolver({ configuration: configuration.nameResolution, mode: settings.mode, manifest: options.nameResolvers ?? [], host, log, self });
       await spans.open();
+      await resiliency.load(resources.resiliencies);
       await processor.load(resources.components, signal);
       for (const resource of resources.httpEndpoints) await endpoints.load(resource);
+      await subscriptions.check();
       resolution = await resolving;
       if (signal.aborted) {
         // what was being opened when the stop came

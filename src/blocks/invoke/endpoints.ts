@@ -18,6 +18,8 @@ export interface OutsideRequest {
 
 export interface Endpoints {
   has(name: string): boolean;
+  /** As the resource says; '' where there is no such endpoint. */
+  baseUrl(name: string): string;
   /** Reads headers and certificates (through secret stores, which must be open) and makes the endpoint callable. */
   load(resource: HttpEndpointResource): Promise<void>;
   /** Calls an HTTPEndpoint: redirects are followed, its headers take the place of the caller's. */
@@ -44,6 +46,7 @@ export function createEndpoints(http: HttpPort, sources: ValueSources): Endpoint
 
   return {
     has: (name) => endpoints.has(name),
+    baseUrl: (name) => endpoints.get(name)?.baseUrl ?? '',
     load: async (resource) => {
       const owner = { kind: 'HTTPEndpoint', ...resource };
       const { rootCA, certificate, privateKey } = resource.clientTls;

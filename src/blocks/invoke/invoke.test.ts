@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { background } from '../../core/context.ts';
 import { HttpFailure, type HttpPort, type HttpRequest, type HttpResponse } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import { createResiliency } from '../resiliency/resiliency.ts';
 import type { HttpEndpointResource } from '../resources/kinds.ts';
 import { createAddresses } from './addresses.ts';
 import type { AppChannel, AppRequest } from './app-channel.ts';
@@ -19,7 +20,8 @@ function block(more: Partial<InvokeOptions> = {}, http: HttpPort = { send: async
   const channel: AppChannel = { origin: 'http://127.0.0.1:80', healthy: true, close: async () => undefined, send: async (request) => { toApp.push(request); return answer(); } };
   const endpoints = createEndpoints(http, { env: {}, log: { warn: () => undefined } as Partial<Logger> as Logger, secretStore: () => undefined });
   const addresses = createAddresses(() => ({ state: 'ready', resolver: { cacheMs: 0, resolve: async (id) => [`${id}:1`], close: async () => undefined } }));
-  const options: InvokeOptions = { appId: 'own', namespace: '', channel: () => channel, addresses, endpoints, leg: { call: async () => answer() }, hostAddress: '10.0.0.1', hostname: 'box', passApiToken: true, ownSpans: false, ...more };
+  const log = { info: () => undefined, warn: () => undefined, debug: () => undefined } as Partial<Logger> as Logger;
+  const options: InvokeOptions = { resiliency: createResiliency({ log }), log, appId: 'own', namespace: '', channel: () => channel, addresses, endpoints, leg: { call: async () => answer() }, hostAddress: '10.0.0.1', hostname: 'box', passApiToken: true, ownSpans: false, ...more };
   return { toApp, channel, endpoints, invoke: (request: InvokeRequest) => createInvokeBlock(options).invoke(request, background) };
 }
 const refusal = (promise: Promise<unknown>) => promise.then(() => undefined, (error: { http: number; message: string }) => `${error.http} ${error.message}`);

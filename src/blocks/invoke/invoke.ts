@@ -6,9 +6,13 @@ import type { Addresses } from './addresses.ts';
 import type { AppChannel } from './app-channel.ts';
 import { delivered, unpacked } from './deliver.ts';
 import type { Endpoints } from './endpoints.ts';
+import type { Logger } from '../../core/log.ts';
+import { Final } from '../resiliency/failures.ts';
+import type { Resiliency } from '../resiliency/resiliency.ts';
 import { type ForwardedHeaders, requestHeaders } from './headers.ts';
 import { encodeMethod, MethodRefused, normalizeMethod } from './method.ts';
 import { isTransient, RemoteFailure, type RemoteLeg, type Sender } from './remote-leg.ts';
+import { invokeUnder } from './resilient.ts';
 import { targetOf } from './target.ts';
 
 export interface InvokeRequest {
@@ -44,6 +48,8 @@ export interface InvokeOptions {
   addresses: Addresses;
   endpoints: Endpoints;
   leg: RemoteLeg;
+  resiliency: Resiliency;
+  log: Logger;
   /** Shown to apps of other sidecars in the forwarding headers. */
   hostAddress: string;
   hostname: string;
@@ -54,10 +60,8 @@ export interface InvokeOptions {
 }
 
 const verbs = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH']);
-/** DaprBuiltInServiceRetries of dapr/pkg/resiliency. */
-const retries = { most: 3, waitMs: 1000 };
 
-export function createInvokeBlock({ appId: ownId, namespace, channel, addresses, endpoints, leg, hostAddress, hostname, passApiToken, ownSpans }: InvokeOptions): InvokeBlock {
+export function createInvokeBlock({ appId: ownId, namespace, channel, addresses, endpoints, leg, resiliency, log, hostAddress, hostname, passApiToken, ownSpans }: InvokeOptions): InvokeBlock {
   const ownNamespace = namespace === '' ? 'default' : namespace;
   const sender: Sender = { appId: ownId, namespace: ownNamespace, address: hostAddress, hostname };
 
@@ -90,27 +94,45 @@ export function createInvokeBlock({ appId: ownId, namespace, channel, addresses,
   };
 
   const remote = async (appId: string, appNamespace: string, request: Parameters<RemoteLeg['call']>[1], streaming: boolean, mayUnpack: boolean, context: CallContext): Promise<InvokeResponse> => {
-    for (let tries = 0; ; tries++) {
+    const once = async (limited: CallContext): Promise<InvokeResponse> => {
       const address = addresses.known(appId, appNamespace) ?? (await addresses.find(appId, appNamespace));
       try {
-        const answered = await leg.call(address, request, context);
+        const answered = await leg.call(address, request, limited);
         const response = mayUnpack ? unpacked(answered) : answered;
         return { status: response.status, headers: response.headers, body: response.body, remote: true };
       } catch (error) {
-        if (!(error instanceof RemoteFailure) || !isTransient(error)) throw error;
-        addresses.drop(appId, appNamespace, address);
-        // A stream that has been read cannot be sent again; bytes can.
-        if (streaming) throw error;
-        if (tries >= retries.most || !isReplayable(request.body)) throw new Error(`failed to invoke target ${appId} after ${tries} retries. Error: ${error.message}`, { cause: error });
-        await pause(retries.waitMs, context.signal);
+        if (isUnreached(error)) addresses.drop(appId, appNamespace, address);
+        throw error;
       }
+    };
+    try {
+      return await once(context);
+    } catch (error) {
+      // A stream of unknown length is sent once; a target with policies of its own is left to them.
+      if (!isUnreached(error) || streaming || resiliency.isTarget(appId)) throw error;
+      return resiliency.builtIn('DaprBuiltInServiceRetries').run(context, async (limited, attempt) => {
+        try {
+          if (attempt.number === 1) throw error;
+          return await once(limited);
+        } catch (failure) {
+          if (!isUnreached(failure)) throw new Final(failure);
+          // a stream that has been read cannot be sent again; bytes can
+          if (!isReplayable(request.body)) attempt.last();
+          throw new Error(`failed to invoke target ${appId} after ${attempt.number - 1} retries. Error: ${failure.message}`, { cause: failure });
+        }
+      });
     }
   };
+
+  /** What a circuit breaker is kept for; all calls of an HTTPEndpoint have one. */
+  const operationOf = ({ id, method }: InvokeRequest): string =>
+    id.startsWith('http://') || id.startsWith('https://') ? `${id}/${method}` : `${id}:${endpoints.has(id) ? endpoints.baseUrl(id) : method}`;
 
   return {
     invoke: async (request, context) => {
       try {
-        return await call(request, context);
+        const policy = resiliency.app(request.id)?.(operationOf(request));
+        return await (policy ? invokeUnder(policy, request, context, call, log) : call(request, context));
       } catch (error) {
         if (error instanceof DaprError) throw error;
         throw fail(error instanceof RemoteFailure && error.code === 'PermissionDenied' ? 'invokeDenied' : 'invoke', { appId: request.id, error: textOf(error) }, { cause: error });
@@ -151,19 +173,5 @@ function traced({ list }: ForwardedHeaders, { traceparent, tracestate, baggage }
   return list;
 }
 
+const isUnreached = (error: unknown): error is RemoteFailure => error instanceof RemoteFailure && isTransient(error);
 const isReplayable = (body: InvokeRequest['body']): boolean => !(body instanceof ReadableStream) || !body.locked;
-
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', leave);
-      resolve();
-    }, ms);
-    const leave = () => {
-      clearTimeout(timer);
-      reject(new RemoteFailure('Canceled', 'context canceled'));
-    };
-    if (signal?.aborted) leave();
-    else signal?.addEventListener('abort', leave, { once: true });
-  });
-}

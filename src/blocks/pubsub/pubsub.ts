@@ -5,8 +5,13 @@ import { utf8 } from '../../core/go-json.ts';
 import { compareBytes } from '../../core/json-exact.ts';
 import { parseBool } from '../../core/metadata.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
+import type { Policy } from '../resiliency/policy.ts';
+import type { Resiliency } from '../resiliency/resiliency.ts';
+import { publishAll } from './bulk-publish.ts';
+import { subscribeInBatches } from './batches.ts';
 import { EnvelopeError, envelopeOf } from './envelope.ts';
-import type { MessageHandler, PubSub, PublishRequest, SubscribeRequest, Subscription } from './port.ts';
+import type { BulkMessageHandler, BulkSubscribeRequest, MessageHandler, PubSub, PublishRequest, SubscribeRequest, Subscription } from './port.ts';
+import { type StatusFamily, withStatus } from './publish-status.ts';
 import { topicScopes, type TopicScopes } from './scopes.ts';
 
 /** The trace an event carries; '' for none. */
@@ -36,13 +41,18 @@ export interface NamedPubSub {
   readonly name: string;
   /** Whether the caller asked for no envelope; throws pubsubMetadata where `rawPayload` is no boolean. */
   isRaw(metadata: Record<string, string>): boolean;
-  publish(topic: string, publication: Publication, raw: boolean, context: CallContext): Promise<void>;
+  /** `family`: which statuses a retry policy's `matching` is about, those of the caller's protocol; default http. */
+  publish(topic: string, publication: Publication, raw: boolean, context: CallContext, family?: StatusFamily): Promise<void>;
   /** All entries are wrapped before the first is published. Entries go out at most 100 at once, in no fixed order. */
-  bulkPublish(topic: string, entries: readonly BulkEntry[], raw: boolean, context: CallContext): Promise<BulkResult>;
+  bulkPublish(topic: string, entries: readonly BulkEntry[], raw: boolean, context: CallContext, family?: StatusFamily): Promise<BulkResult>;
   /** Bytes that are a message already (dead letters): scopes apply, nothing is wrapped. */
   forward(request: PublishRequest, context: CallContext): Promise<void>;
   maySubscribe(topic: string): boolean;
+  /** What deliveries to the app are subject to. */
+  readonly inbound: Policy | undefined;
   subscribe(request: SubscribeRequest, handler: MessageHandler): Promise<Subscription>;
+  /** In batches of the broker's own, else in such as are gathered here. */
+  bulkSubscribe(request: BulkSubscribeRequest, handler: BulkMessageHandler): Promise<Subscription>;
 }
 
 export interface PubSubBlock {
@@ -60,10 +70,10 @@ export interface PubSubOptions {
   namespace: string;
   /** Connections one fan-out may use at once. */
   maxParallel: number;
+  resiliency?: Resiliency;
 }
 
 type PubSubErrorName = ErrorName & `pubsub${string}`;
-const bulkAtOnce = 100;
 
 /** The runtime's own reading of `rawPayload` (exact name); undefined where the value is no boolean. */
 export const rawPayloadOf = (metadata: Readonly<Record<string, string>>): boolean | undefined =>
@@ -100,8 +110,9 @@ export function createPubSubBlock(options: PubSubOptions): PubSubBlock {
   };
 }
 
-function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel }: PubSubOptions): NamedPubSub {
+function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, resiliency }: PubSubOptions): NamedPubSub {
   const { name, port } = loaded;
+  const policy = resiliency?.outbound(name, 'Pubsub');
   // A component with {namespace} anywhere in its metadata keeps the topics of each namespace apart (dapr/pkg/runtime/meta).
   const prefix = loaded.resource?.metadata.some((item) => typeof item.value === 'string' && item.value.includes('{namespace}')) ? namespace || 'default' : '';
   const scopes: TopicScopes = topicScopes(loaded.properties, appId);
@@ -124,50 +135,47 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel }: 
     return refusal('pubsubPublish', name, { topic, error: text }, { topic, error: text }, error);
   };
 
+  const send = (request: PublishRequest, context: CallContext, family: StatusFamily): Promise<void> =>
+    (policy ? policy.run(context, (limited) => port.publish(request, limited).catch((error) => { throw withStatus(error, family); })) : port.publish(request, context));
+
+  const subscribe: NamedPubSub['subscribe'] = (request, handler) => {
+    if (prefix === '') return port.subscribe(request, handler);
+    return port.subscribe({ ...request, topic: prefix + request.topic }, (message, context) => handler({ ...message, topic: message.topic.replace(prefix, '') }, context));
+  };
+
   return {
     name,
+    inbound: resiliency?.inbound(name, 'Pubsub'),
     maySubscribe: scopes.maySubscribe,
-    subscribe: (request, handler) => {
-      if (prefix === '') return port.subscribe(request, handler);
-      return port.subscribe({ ...request, topic: prefix + request.topic }, (message, context) => handler({ ...message, topic: message.topic.replace(prefix, '') }, context));
+    subscribe,
+    bulkSubscribe: (request, handler) => {
+      if (port.bulkSubscribe) return port.bulkSubscribe({ ...request, topic: prefix + request.topic }, handler);
+      const { topic, metadata } = request;
+      return subscribeInBatches({ request, handler, immediate: loaded.features.includes('BULK_SUBSCRIBE_IMMEDIATE'), subscribe: (gather) => subscribe({ topic, metadata }, gather) });
     },
     isRaw: (metadata) => {
       const raw = rawPayloadOf(metadata);
       if (raw === undefined) throw refusal('pubsubMetadata', name, { error: notABoolean(metadata.rawPayload as string) }, metadata);
       return raw;
     },
-    publish: async (topic, publication, raw, context) => {
+    publish: async (topic, publication, raw, context, family = 'http') => {
       const data = raw ? publication.data : wrap(topic, publication);
       guard(topic);
       try {
-        await port.publish({ topic: prefix + topic, data, metadata: publication.metadata }, context);
+        await send({ topic: prefix + topic, data, metadata: publication.metadata }, context, family);
       } catch (error) {
         throw failure(topic, error);
       }
     },
-    bulkPublish: async (topic, entries, raw, context) => {
-      const data = entries.map((entry) => (raw ? entry.data : wrap(topic, entry)));
+    bulkPublish: async (topic, entries, raw, context, family = 'http') => {
+      const messages = entries.map((entry) => ({ entryId: entry.entryId, data: raw ? entry.data : wrap(topic, entry), metadata: entry.metadata, contentType: entry.contentType }));
       guard(topic);
-      const failed: BulkResult['failed'] = [];
-      let first: unknown;
-      let next = 0;
-      const worker = async () => {
-        for (let i = next++; i < entries.length; i = next++) {
-          const entry = entries[i] as BulkEntry;
-          try {
-            await port.publish({ topic: prefix + topic, data: data[i] as Uint8Array, metadata: entry.metadata, contentType: entry.contentType }, context);
-          } catch (error) {
-            if (failed.length === 0) first = error;
-            failed.push({ entryId: entry.entryId, error: textOf(error) });
-          }
-        }
-      };
-      await Promise.all(Array.from({ length: Math.min(entries.length, bulkAtOnce, maxParallel) }, worker));
-      return { failed, error: failed.length === 0 ? undefined : failure(topic, first) };
+      const { failed, error } = await publishAll(port, prefix + topic, messages, { maxParallel, policy, family }, context);
+      return { failed, error: error === undefined ? undefined : failure(topic, error) };
     },
     forward: async (request, context) => {
       guard(request.topic);
-      await port.publish(prefix === '' ? request : { ...request, topic: prefix + request.topic }, context);
+      await send(prefix === '' ? request : { ...request, topic: prefix + request.topic }, context, 'grpc');
     },
   };
 }

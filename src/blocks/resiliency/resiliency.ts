@@ -35,8 +35,8 @@ export interface ResiliencyEvent {
 export interface Resiliency {
   /** Reads the resources; to be awaited before the first call. What is wrong with one is an error in the log, and what came before the fault counts. */
   load(resources: readonly ResiliencyResource[]): Promise<void>;
-  /** Calls of an app, an HTTPEndpoint or a URL. `id` as the caller wrote it; breakers are kept for each `operation`. */
-  app(id: string, operation: string): Policy | undefined;
+  /** Calls of an app, an HTTPEndpoint or a URL, `id` as the caller wrote it. Each operation has a circuit breaker of its own. */
+  app(id: string): ((operation: string) => Policy | undefined) | undefined;
   /** The app is a target by name: the built-in retries of service invocation are then off. */
   isTarget(appId: string): boolean;
   /** What the sidecar asks of a component. */
@@ -165,14 +165,16 @@ export function createResiliency({ log, observer }: { log: Logger; observer?: Re
       builtIns.clear();
       defaults = { app: defaultOf(['App']), actor: defaultOf(['Actor']) };
     },
-    app: (id, operation) => {
+    app: (id) => {
       const named = targets.apps.get(id);
       const choice = named ? chosen(named.choice) : defaults.app;
       if (choice === undefined) return undefined;
       const { timeoutMs, retry, breaker: template } = choice;
       const breakers = named?.breakers ?? (template && defaultApps.get(id, () => createRecent(breakersOfApp)));
-      const breaker = template && breakers?.get(operation, () => breakerOf(operation, template));
-      return policy({ name: `endpoint[${id}, ${operation}]`, timeoutMs, retry, breaker }, 'outbound', `app_${id}`);
+      return (operation) => {
+        const breaker = template && breakers?.get(operation, () => breakerOf(operation, template));
+        return policy({ name: `endpoint[${id}, ${operation}]`, timeoutMs, retry, breaker }, 'outbound', `app_${id}`);
+      };
     },
     isTarget: (appId) => targets.apps.has(appId),
     outbound: (name, type) => ofComponent(name, type, 'outbound'),
