@@ -11,7 +11,7 @@ import type { Settings } from './settings.ts';
 const log = createLogger({ appId: '', instance: '', version: '', write: () => undefined });
 const settings: Settings = {
   appId: 'app', namespace: '', mode: 'standalone', app: { port: 0, protocol: 'http', address: '127.0.0.1', maxConcurrency: 0, health: undefined, initEndpoints: { config: false, subscribe: false }, bindingOptionsTimeoutMs: 0 },
-  apiToken: '', appToken: '', maxBodyBytes: 0, allowedOrigins: '', apiLogging: undefined, httpPort: 0, internalPort: 1, placementConfigured: false,
+  apiToken: '', appToken: '', maxBodyBytes: 0, allowedOrigins: '', apiLogging: undefined, metrics: false, httpPort: 0, internalPort: 1, placementConfigured: false,
 };
 
 it('a stop while components load closes each once, the one being opened too, and opens no more', async () => {

@@ -40,6 +40,8 @@ export interface Settings {
   allowedOrigins: string;
   /** undefined: the Configuration decides. */
   apiLogging: boolean | undefined;
+  /** Whether anybody can read the metrics; without a reader nothing is counted. */
+  metrics: boolean;
   /** Port of the HTTP API and of the sidecar-to-sidecar listener, as told to others. */
   httpPort: number;
   internalPort: number;

@@ -1,6 +1,7 @@
 // One log line per API call (Dapr: pkg/api/http/server.go, useAPILogging): what was called, the answer's code and size, how long it took.
 import type { Incoming, RawHeaders } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import { counted } from './answer-size.ts';
 import type { HttpCall, Route } from './call.ts';
 
 export interface ApiLogOptions {
@@ -69,31 +70,4 @@ export class Measured implements Incoming {
     });
     return this.#inner.respond(status, headers, counting);
   }
-}
-
-/** The same stream; `done` learns how many bytes went through, however it ends. */
-function counted(body: ReadableStream<Uint8Array>, done: (bytes: number) => void): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  let bytes = 0;
-  return new ReadableStream({
-    pull: async (controller) => {
-      try {
-        const { done: over, value } = await reader.read();
-        if (over) {
-          done(bytes);
-          controller.close();
-        } else {
-          bytes += value.length;
-          controller.enqueue(value);
-        }
-      } catch (error) {
-        done(bytes);
-        controller.error(error);
-      }
-    },
-    cancel: (reason) => {
-      done(bytes);
-      return reader.cancel(reason);
-    },
-  });
 }

@@ -5,6 +5,7 @@ import { type Envelope, failureHeader, legHeader, legVersion, readEnvelope } fro
 import { receiveCall } from '../../blocks/invoke/receive.ts';
 import { RemoteFailure } from '../../blocks/invoke/remote-leg.ts';
 import { textOf } from '../../core/errors.ts';
+import type { InvocationMeter } from '../../core/meter.ts';
 import { headerOf, type HttpResponse, type Incoming, type RawHeaders } from '../../core/host.ts';
 import { newSpan, readTracestate } from '../../core/traceparent.ts';
 import type { HandleCall } from '../http/api.ts';
@@ -14,6 +15,8 @@ import { type Span, SpanKind } from '../observability/tracing/span.ts';
 import type { TracingRules } from '../observability/tracing/tracing.ts';
 
 const smallBody = 256 * 1024;
+/** What a call without an answer of the app is counted under, as in daprd. */
+const grpcInternal = 13;
 
 export interface InternalOptions extends TracingRules {
   /** The own app, for the names of spans. */
@@ -21,9 +24,11 @@ export interface InternalOptions extends TracingRules {
   channel(): AppChannel | undefined;
   /** Bytes a body may have, 0 = no limit. */
   maxBodyBytes: number;
+  /** undefined: nobody counts. */
+  meter?: InvocationMeter | undefined;
 }
 
-export function createInternalHandler({ appId, channel, maxBodyBytes, tracing, samplingRate, recorder }: InternalOptions): HandleCall {
+export function createInternalHandler({ appId, channel, maxBodyBytes, tracing, samplingRate, recorder, meter }: InternalOptions): HandleCall {
   /** Few senders call often: what their marker says is read once. */
   const envelopes = new Map<string, Envelope & { headers: RawHeaders }>();
   const envelopeOf = (marker: string) => {
@@ -44,6 +49,9 @@ export function createInternalHandler({ appId, channel, maxBodyBytes, tracing, s
     if (envelope.version !== legVersion) return failed(incoming, new RemoteFailure('Unimplemented', `this sidecar speaks version ${legVersion} of the protocol between sidecars, not ${envelope.version}`));
     const { path, query } = splitTarget(incoming.target);
     const { length } = incoming;
+    const app = channel();
+    const counting = app === undefined ? undefined : meter;
+    counting?.received(envelope.sender.appId);
     let response: HttpResponse;
     let span: Span | undefined;
     try {
@@ -61,13 +69,15 @@ export function createInternalHandler({ appId, channel, maxBodyBytes, tracing, s
           if (length !== undefined) list.push('Content-Length', String(length));
         }
       }
-      response = await receiveCall(channel(), { verb: incoming.method, path, query, headers: list, body }, contextOf(incoming, '', '', '')); // the trace travels in the headers
+      response = await receiveCall(app, { verb: incoming.method, path, query, headers: list, body }, contextOf(incoming, '', '', '')); // the trace travels in the headers
       if (span !== undefined) endSpan(span, path, '');
     } catch (error) {
       const failure = error instanceof RemoteFailure ? error : new RemoteFailure('Internal', textOf(error), error);
       if (span !== undefined) endSpan(span, path, failure.reason);
+      counting?.replied(envelope.sender.appId, grpcInternal);
       return failed(incoming, failure);
     }
+    counting?.replied(envelope.sender.appId, response.status);
     const { list, contentType } = responseHeaders(response.headers);
     if (contentType !== undefined) list.push('Content-Type', contentType);
     return incoming.respond(response.status, marked(list), response.body);

@@ -70,6 +70,18 @@ export async function openPublic(launch: Launch, handle: HandleCall, { platform 
   }
 }
 
+/** The metrics; tried once. */
+export async function openMetrics(launch: Launch, handle: HandleCall, { platform, log }: Context): Promise<OpenPorts> {
+  const name = `${launch.metricsAddress}:${launch.metricsPort}`;
+  try {
+    const listener = await platform.listen(handle, at(launch.metricsAddress, launch.metricsPort), { maxHeaderBytes: launch.maxHeaderBytes });
+    log.info(`metrics server started on ${name}/`);
+    return listener;
+  } catch (error) {
+    throw new Error(`failed to listen on ${name}: ${reason(error)}`);
+  }
+}
+
 /** Room for an app's whole header block and what the calling sidecar adds; the limit on the caller's headers is kept where they come in. */
 const internalHeaderBytes = 1 << 20;
 

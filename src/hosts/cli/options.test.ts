@@ -15,13 +15,13 @@ describe('defaults', () => {
   const { settings, ...rest } = launch([]);
   test('of the settings', () => {
     expect(settings).toMatchObject({
-      appId: 'a', namespace: '', mode: 'standalone', httpPort: 3500, maxBodyBytes: 4 << 20, allowedOrigins: '', apiToken: '', appToken: '', apiLogging: undefined, placementConfigured: false,
+      appId: 'a', namespace: '', mode: 'standalone', httpPort: 3500, maxBodyBytes: 4 << 20, allowedOrigins: '', apiToken: '', appToken: '', apiLogging: undefined, metrics: true, placementConfigured: false,
       app: { port: 0, protocol: 'http', address: '127.0.0.1', maxConcurrency: 0, health: undefined, initEndpoints: { config: true, subscribe: true }, bindingOptionsTimeoutMs: 3000 },
     });
   });
   test('of the rest', () => {
     expect(rest).toMatchObject({
-      listenAddresses: [''], socketFolder: '', grpcPort: 50001, internalPort: undefined, publicPort: undefined, metricsPort: 9090, metricsEnabled: true, resourcePaths: [], configFiles: [],
+      listenAddresses: [''], socketFolder: '', grpcPort: 50001, internalPort: undefined, publicPort: undefined, metricsPort: 9090, metricsAddress: '0.0.0.0', metricsEnabled: true, resourcePaths: [], configFiles: [],
       maxHeaderBytes: 8192, gracefulShutdownMs: 5000, blockShutdownMs: undefined, schedulerAddresses: [],
     });
   });

@@ -24,6 +24,7 @@ export interface Launch {
   publicAddress: string;
   profilePort: number;
   metricsPort: number;
+  metricsAddress: string;
   metricsEnabled: boolean;
   /** Folders of resources, in order. */
   resourcePaths: string[];
@@ -140,6 +141,7 @@ export function readLaunch(flags: Flags, env: Environment): Launch | { refusal: 
         maxBodyBytes: Math.max(0, sizes.maxBodyBytes),
         allowedOrigins: values['allowed-origins'],
         apiLogging: changed.has('enable-api-logging') ? values['enable-api-logging'] : undefined,
+        metrics: values['enable-metrics'],
         httpPort,
         internalPort: internalPort ?? 0,
         placementConfigured: placementAddress.replace(/["' ]/g, '') !== '',
@@ -153,6 +155,7 @@ export function readLaunch(flags: Flags, env: Environment): Launch | { refusal: 
       publicAddress: values['dapr-public-listen-address'],
       profilePort,
       metricsPort,
+      metricsAddress: values['metrics-listen-address'],
       metricsEnabled: values['enable-metrics'],
       resourcePaths: values['resources-path'].length === 0 && values['components-path'] !== '' ? [values['components-path']] : values['resources-path'],
       configFiles: values.config,

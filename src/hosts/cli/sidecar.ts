@@ -12,7 +12,7 @@ import { formatDuration } from '../../core/duration.ts';
 import type { FilesPort, Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { embeddedResources } from './embedded.ts';
-import { openApi, openInternal, openPublic, type OpenPorts } from './listeners.ts';
+import { openApi, openInternal, openMetrics, openPublic, type OpenPorts } from './listeners.ts';
 import { hostAddress, stablePort } from './network.ts';
 import type { Launch } from './options.ts';
 import type { Platform } from './platform.ts';
@@ -73,11 +73,14 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
 
   const app = createApp({ host, settings, configuration, resources, manifest: context.manifest, nameResolvers: context.nameResolvers, log, onShutdown: context.onShutdown });
   const internalReady = app.health.target('grpc-internal-server');
+  const metricsReady = app.health.target('metrics-exporter');
   const inner = new AbortController();
   const ports: OpenPorts[] = [];
   try {
     if (!stop.aborted) ports.push(await openApi(launch, app.handle, context));
     if (!stop.aborted && launch.publicPort !== undefined) ports.push(await openPublic(launch, app.handlePublic, context));
+    if (!stop.aborted && app.handleMetrics !== undefined) ports.push(await openMetrics(launch, app.handleMetrics, context));
+    metricsReady();
     if (!stop.aborted) {
       ports.push(await openInternal(launch, internalPort, app.handleInternal, context));
       internalReady();
@@ -156,7 +159,6 @@ const readTexts = async ({ resourcePaths }: Launch, files: FilesPort, log: Logge
 /** Flags that are taken without effect in this release, so that nobody waits for what will not come. */
 function sayWhatIsMissing(launch: Launch, log: Logger): void {
   log.info(`The gRPC API is not built yet: port ${launch.grpcPort} stays closed`);
-  if (launch.metricsEnabled) log.debug(`Metrics are not built yet: port ${launch.metricsPort} stays closed`);
   if (launch.settings.placementConfigured || launch.schedulerAddresses.length > 0) {
     log.info('Placement and scheduler services are not used: the sidecar is ready without them, and actors, jobs and workflows are not built yet');
   }

@@ -8,6 +8,7 @@ import type { FilesPort, Host, HttpPort, RuntimeName, TcpPort } from '../../core
 import { disk } from './disk.ts';
 import { http2 } from './http2-client.ts';
 import { nodeMulticast } from './multicast.ts';
+import { createProcessPort } from './process-facts.ts';
 import { sqlite } from './sqlite.ts';
 
 const files: FilesPort = {
@@ -49,5 +50,5 @@ export interface NodeHostOptions {
   write(line: string): void;
 }
 export const createNodeHost = ({ runtime, http, address, write }: NodeHostOptions): Host & { files: FilesPort } => ({
-  runtime, env: process.env, hostname: hostname(), address, http, files, disk, sqlite, tcp, http2, multicast: nodeMulticast, maxParallel: 1024, background: true, write,
+  runtime, env: process.env, hostname: hostname(), address, http, files, disk, sqlite, process: createProcessPort(runtime), tcp, http2, multicast: nodeMulticast, maxParallel: 1024, background: true, write,
 });

@@ -7,6 +7,8 @@ import { parseQuantity } from '../cli/quantity.ts';
 
 export interface Variables {
   settings: Settings;
+  /** '' = metrics are not to be had. */
+  metricsPath: string;
   level: LogLevel;
   json: boolean;
   resources: ResourceText[];
@@ -26,6 +28,7 @@ const usualBodyLimit = 4 * 1024 * 1024;
  * | DAPR_MAX_BODY_SIZE | --max-body-size | 4Mi |
  * | DAPR_ALLOWED_ORIGINS | --allowed-origins | no CORS |
  * | DAPR_ENABLE_API_LOGGING | --enable-api-logging | the Configuration decides |
+ * | DAPR_METRICS_PATH | --metrics-port: the path that answers with the metrics of this isolate, `/metrics` | none, and nothing is counted |
  * | DAPR_LOG_LEVEL, DAPR_LOG_AS_JSON | --log-level, --log-as-json | info, false |
  * | DAPR_API_TOKEN, APP_API_TOKEN, NAMESPACE | the same | |
  *
@@ -38,6 +41,8 @@ export function readVariables(texts: Texts): Variables {
   const level = (texts.DAPR_LOG_LEVEL ?? 'info').toLowerCase() as LogLevel;
   if (!logLevels.includes(level)) throw new Error(`invalid value for the variable DAPR_LOG_LEVEL: ${texts.DAPR_LOG_LEVEL}`);
   const logging = texts.DAPR_ENABLE_API_LOGGING;
+  const metricsPath = texts.DAPR_METRICS_PATH ?? '';
+  if (metricsPath !== '' && !metricsPath.startsWith('/')) throw new Error(`the variable DAPR_METRICS_PATH must begin with a slash: ${metricsPath}`);
   return {
     settings: {
       appId,
@@ -49,10 +54,12 @@ export function readVariables(texts: Texts): Variables {
       maxBodyBytes: bodyLimit(texts.DAPR_MAX_BODY_SIZE ?? ''),
       allowedOrigins: texts.DAPR_ALLOWED_ORIGINS ?? '',
       apiLogging: logging === undefined || logging === '' ? undefined : logging === 'true',
+      metrics: metricsPath !== '',
       httpPort: 443,
       internalPort: 0,
       placementConfigured: false,
     },
+    metricsPath,
     level,
     json: texts.DAPR_LOG_AS_JSON === 'true',
     resources: Object.keys(texts).filter((name) => /^DAPR_RESOURCES(_\d+)?$/.test(name)).sort(byNumber).map((name) => ({ file: name, text: texts[name] ?? '' })),

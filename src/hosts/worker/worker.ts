@@ -1,6 +1,7 @@
 // The sidecar as a Cloudflare Worker: opened once per isolate by the first request, configured by variables, reached over fetch.
 import { manifest, nameResolvers } from '../../adapters/manifest.workers.ts';
 import { createApp, type Outrigger } from '../../app/create-app.ts';
+import { incomingFromRequest } from '../../app/http/incoming.ts';
 import { daprVersion } from '../../app/settings.ts';
 import { loadConfiguration } from '../../blocks/resources/configuration.ts';
 import { loadResources, type ResourceText } from '../../blocks/resources/loader.ts';
@@ -24,7 +25,7 @@ const maxParallel = 6;
 
 /** Does nothing before the first request: a Worker's global scope allows no input or output. */
 export function createWorker({ resources }: WorkerOptions = {}) {
-  let opening: Promise<Outrigger> | undefined;
+  let opening: Promise<Opened> | undefined;
   return {
     fetch: async (request: Request, env: WorkerEnv, context: ExecutionContext): Promise<Response> => {
       if (opening === undefined) {
@@ -34,20 +35,23 @@ export function createWorker({ resources }: WorkerOptions = {}) {
         // others may wait for it when the caller that started it has left
         context.waitUntil(opening.catch(() => {}));
       }
-      let sidecar: Outrigger;
+      let sidecar: Opened;
       try {
         sidecar = await opening;
       } catch (error) {
         return Response.json({ errorCode: 'ERR_HEALTH_NOT_READY', message: `dapr is not ready: ${error instanceof Error ? error.message : String(error)}` }, { status: 500 });
       }
-      return sidecar.fetch(request);
+      return sidecar(request);
     },
   };
 }
 
-async function open(env: WorkerEnv, bundled: WorkerOptions['resources']): Promise<Outrigger> {
+/** An open sidecar, as requests see it. */
+type Opened = (request: Request) => Response | Promise<Response>;
+
+async function open(env: WorkerEnv, bundled: WorkerOptions['resources']): Promise<Opened> {
   const texts = textsOf(env);
-  const { settings, level, json, resources, configuration } = readVariables(texts);
+  const { settings, metricsPath, level, json, resources, configuration } = readVariables(texts);
   const log = createLogger({ appId: settings.appId, instance: 'worker', version: daprVersion, level, json, write });
   const stop = new AbortController();
   try {
@@ -66,12 +70,22 @@ async function open(env: WorkerEnv, bundled: WorkerOptions['resources']): Promis
     warn(settings.apiToken, log);
     await app.start(stop.signal);
     log.info(`dapr initialized. Status: Running. ${app.components.all().length} components`);
-    return app;
+    return withMetrics(app, metricsPath, settings.apiToken);
   } catch (error) {
     stop.abort();
     log.fatal(`Fatal error from runtime: ${error instanceof Error ? error.message : String(error)}`);
     throw error;
   }
+}
+
+/** A Worker has one address for everything: its metrics are behind a path of it, and behind the token of the API. */
+function withMetrics({ fetch, handleMetrics }: Outrigger, path: string, token: string): Opened {
+  if (handleMetrics === undefined) return fetch;
+  return (request) => {
+    if (new URL(request.url).pathname !== path) return fetch(request);
+    if (token !== '' && request.headers.get('dapr-api-token') !== token) return new Response('invalid api token\n', { status: 401 });
+    return handleMetrics(incomingFromRequest(request));
+  };
 }
 
 function warn(apiToken: string, log: Logger): void {

@@ -1,0 +1,97 @@
+// What calls to the API, requests to the app and health probes of it are counted under (dapr/pkg/diagnostics/http_monitoring.go).
+import type { MetricsSpec } from '../../../blocks/resources/kinds.ts';
+import { bound, now } from '../../../core/meter.ts';
+import { createPathLabels } from './path-label.ts';
+import type { Counter, Histogram, Registry } from './registry.ts';
+import { healthProbes, httpClient, httpServer, sizeBounds } from './series.ts';
+
+export interface HttpMeter {
+  /** A call to the API is answered. `path`: decoded and cleaned. */
+  served(method: string, path: string, status: number, requestBytes: number, responseBytes: number, startedAt: number): void;
+  /** A request to the app goes out. `path`: decoded, without query. */
+  sent(method: string, path: string, bytes: number): void;
+  /** It was answered; `bytes` undefined where the answer does not say how many it has. Status 500: it gave no answer. */
+  answered(method: string, path: string, status: number, bytes: number | undefined, startedAt: number): void;
+  /** A health probe of the app was answered; 500: it was not. */
+  probed(status: number, startedAt: number): void;
+}
+
+export interface HttpMeterOptions {
+  registry: Registry;
+  appId: string;
+  http: MetricsSpec['http'];
+  latencyBounds: readonly number[];
+  onBad(message: string): void;
+}
+
+const verbs = new Set(['GET', 'PUT', 'POST', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT', 'TRACE']);
+
+/** All that one method and status of a path add to. */
+interface Bound {
+  method: string;
+  status: number;
+  count: Counter;
+  latency: Histogram;
+  responses: Counter | undefined;
+}
+
+export function createHttpMeter({ registry, appId, http, latencyBounds, onBad }: HttpMeterOptions): HttpMeter {
+  const labels = createPathLabels(http, onBad);
+  const methodOf = (method: string) => (http.excludeVerbs ? '' : verbs.has(method) ? method : 'UNKNOWN');
+  const own = { app_id: appId };
+
+  const requestCount = registry.counter(httpServer.requestCount);
+  const responseCount = http.increasedCardinality === false ? undefined : registry.counter(httpServer.responseCount);
+  const serverLatency = registry.histogram(httpServer.latency, latencyBounds);
+  const requestSize = registry.histogram(httpServer.requestBytes, sizeBounds)(own);
+  const responseSize = registry.histogram(httpServer.responseBytes, sizeBounds)(own);
+  const completed = registry.counter(httpClient.completedCount);
+  const roundtrip = registry.histogram(httpClient.roundtripLatency, latencyBounds);
+  const sentSize = registry.histogram(httpClient.sentBytes, sizeBounds);
+  const receivedSize = registry.histogram(httpClient.receivedBytes, sizeBounds)(own);
+  const probes = registry.counter(healthProbes.completedCount);
+  const probeLatency = registry.histogram(healthProbes.roundtripLatency, latencyBounds);
+
+  const serverPaths = bound<Bound[]>(() => []);
+  const clientPaths = bound<{ sent: { method: string; size: Histogram }[]; answered: Bound[] }>(() => ({ sent: [], answered: [] }));
+  const boundFor = (list: Bound[], method: string, status: number, make: (all: Record<string, string>) => Pick<Bound, 'count' | 'latency' | 'responses'>, path: string): Bound => {
+    for (const one of list) if (one.status === status && one.method === method) return one;
+    const made = { method, status, ...make({ ...own, method: methodOf(method), path, status: String(status) }) };
+    list.push(made);
+    return made;
+  };
+
+  return {
+    served: (method, path, status, requestBytes, responseBytes, startedAt) => {
+      const label = labels.server(path);
+      const known = boundFor(serverPaths(label), method, status, (all) => ({ count: requestCount(all), latency: serverLatency(all), responses: responseCount?.(all) }), label);
+      known.count.value++;
+      if (known.responses !== undefined) known.responses.value++;
+      known.latency.observe(wholeMs(startedAt));
+      requestSize.observe(requestBytes);
+      responseSize.observe(responseBytes);
+    },
+    sent: (method, path, bytes) => {
+      const label = labels.client(path);
+      const { sent } = clientPaths(label);
+      let known = sent.find((one) => one.method === method);
+      if (known === undefined) sent.push((known = { method, size: sentSize({ ...own, method: methodOf(method), path: label }) }));
+      known.size.observe(bytes);
+    },
+    answered: (method, path, status, bytes, startedAt) => {
+      const label = labels.client(path);
+      const known = boundFor(clientPaths(label).answered, method, status, (all) => ({ count: completed(all), latency: roundtrip(all), responses: undefined }), label);
+      known.count.value++;
+      known.latency.observe(wholeMs(startedAt));
+      if (bytes !== undefined) receivedSize.observe(bytes);
+    },
+    probed: (status, startedAt) => {
+      const all = { ...own, status: String(status) };
+      probes(all).value++;
+      probeLatency(all).observe(wholeMs(startedAt));
+    },
+  };
+}
+
+/** Dapr counts the time of HTTP calls in whole milliseconds. */
+const wholeMs = (startedAt: number): number => Math.floor(now() - startedAt);

@@ -1,0 +1,76 @@
+// HTTP that is counted on its way: calls to this sidecar's API, requests to the app, health probes of it.
+import { headerOf, HttpFailure, type HttpPort, type HttpResponse, type Incoming } from '../../../core/host.ts';
+import { now } from '../../../core/meter.ts';
+import type { CountCalls } from '../../http/api.ts';
+import type { HttpCall } from '../../http/call.ts';
+import { decodedPath } from '../../http/path.ts';
+import type { AnswerSize } from '../../http/answer-size.ts';
+import type { HttpMeter } from './http.ts';
+
+export function countCalls(meter: HttpMeter): CountCalls {
+  const note = ({ path }: HttpCall, { method, length = 0 }: Incoming, { bytes }: AnswerSize, status: number, startedAt: number): void => {
+    if (typeof bytes === 'number') meter.served(method, decodedPath(path), status, length, bytes, startedAt);
+    else void bytes.then((streamed) => meter.served(method, decodedPath(path), status, length, streamed, startedAt));
+  };
+  return (call, serve) => {
+    const startedAt = now();
+    const size: AnswerSize = (call.counted = { bytes: 0 });
+    // a middleware may put another in its place
+    const { incoming } = call;
+    const result = serve(call);
+    if (!(result instanceof Promise)) {
+      note(call, incoming, size, result.status, startedAt);
+      return result;
+    }
+    return result.then((response) => {
+      note(call, incoming, size, response.status, startedAt);
+      return response;
+    });
+  };
+}
+
+/** The app's HTTP, each request counted. One whose caller went away before the answer has no outcome. */
+export function countRequests(http: HttpPort, meter: HttpMeter): HttpPort {
+  return {
+    ...http,
+    send: async (request) => {
+      const startedAt = now();
+      const { method, body } = request;
+      const path = decodedPath(request.path);
+      meter.sent(method, path, body instanceof Uint8Array ? body.length : body === null || body === undefined ? 0 : Number(headerOf(request.headers, 'content-length') ?? 0));
+      let response: HttpResponse;
+      try {
+        response = await http.send(request);
+      } catch (error) {
+        if (!(error instanceof HttpFailure && error.kind === 'aborted')) meter.answered(method, path, 500, undefined, startedAt);
+        throw error;
+      }
+      meter.answered(method, path, response.status, bytesOf(response), startedAt);
+      return response;
+    },
+  };
+}
+
+export function countProbes(http: HttpPort, meter: HttpMeter): HttpPort {
+  return {
+    ...http,
+    send: async (request) => {
+      const startedAt = now();
+      try {
+        const response = await http.send(request);
+        meter.probed(response.status, startedAt);
+        return response;
+      } catch (error) {
+        meter.probed(500, startedAt);
+        throw error;
+      }
+    },
+  };
+}
+
+function bytesOf({ body, headers }: HttpResponse): number | undefined {
+  if (body instanceof Uint8Array) return body.length;
+  if (body === null) return 0;
+  const declared = headerOf(headers, 'content-length');
+  return declared === undefined ? undefined : Number(declared);
+}

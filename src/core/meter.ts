@@ -1,0 +1,86 @@
+// What the sidecar counts of itself (Dapr: pkg/diagnostics), as its blocks tell it. Without metrics there is no Meter: not even a clock is read then.
+import { DaprError } from './errors.ts';
+
+/** Milliseconds of a clock that only moves forward. */
+export const now = (): number => performance.now();
+
+/** One kind of event, its labels bound beforehand: counted, and how long it took since `startedAt`, which is what `now()` said. */
+export type Operation = (succeeded: boolean, startedAt: number) => void;
+
+/** What became of a delivery: `process` for the message, `status` for the attempt (Dapr's labels `process_status` and `status`). */
+export type DeliveryStatus = 'success' | 'retry' | 'drop';
+/** `startedAt` undefined: the app was not asked, so there is nothing to time. */
+export type Delivery = (process: DeliveryStatus, status: DeliveryStatus, startedAt: number | undefined) => void;
+
+export interface BulkDelivery {
+  /** One call of the app. */
+  done(startedAt: number): void;
+  /** What became of the messages in it. */
+  messages(process: 'SUCCESS' | 'RETRY' | 'DROP', count: number): void;
+}
+
+export type ComponentKind = 'state' | 'configuration' | 'secret' | 'output_binding' | 'crypto';
+
+/** What a resiliency policy tells of its runs; the shape of blocks/resiliency's PolicyObserver. */
+export interface PolicyMeter {
+  applied(kind: 'timeout' | 'retry' | 'circuitbreaker', state: string): void;
+  activated(kind: 'timeout' | 'retry' | 'circuitbreaker', state: string): void;
+}
+
+export interface InvocationMeter {
+  /** A call to another app goes out; what came back is told to `answered`. */
+  sent(appId: string): void;
+  answered(appId: string, status: number, startedAt: number): void;
+  /** A call of another sidecar came in; `replied` takes the HTTP status, or the gRPC code where the app gave no answer. */
+  received(appId: string): void;
+  replied(appId: string, status: number): void;
+}
+
+export interface Meter {
+  operation(kind: ComponentKind, component: string, operation: string): Operation;
+  inputEvent(component: string): Operation;
+  published(component: string, topic: string): Operation;
+  bulkPublished(component: string, topic: string): Operation;
+  delivery(component: string, topic: string): Delivery;
+  bulkDelivery(component: string, topic: string): BulkDelivery;
+  componentLoaded(): void;
+  componentOpened(type: string): void;
+  componentFailed(type: string, name: string, reason: 'creation' | 'init'): void;
+  readonly invocation: InvocationMeter;
+  resiliencyLoaded(name: string, namespace: string): void;
+  policy(labels: { name: string; namespace: string; flow: 'inbound' | 'outbound'; target: string }): PolicyMeter;
+  /** Told of every error the API answers with; counts only where the Configuration asks for it. */
+  failed(error: unknown): void;
+}
+
+/** Runs one operation and counts it. What was refused before the component was asked is a DaprError without a cause, and does not count. */
+export function measured<T>(operation: Operation, run: () => T | Promise<T>): T | Promise<T> {
+  const startedAt = now();
+  const failed = (error: unknown): never => {
+    if (!(error instanceof DaprError) || error.cause !== undefined) operation(false, startedAt);
+    throw error;
+  };
+  const done = (value: T): T => {
+    operation(true, startedAt);
+    return value;
+  };
+  try {
+    const result = run();
+    return result instanceof Promise ? result.then(done, failed) : done(result);
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/** Keeps what was bound for a name, for names that callers choose: at most so many, then it begins anew. */
+export function bound<T>(bind: (name: string) => T, most = 1024): (name: string) => T {
+  const known = new Map<string, T>();
+  return (name) => {
+    let found = known.get(name);
+    if (found === undefined) {
+      if (known.size >= most) known.clear();
+      known.set(name, (found = bind(name)));
+    }
+    return found;
+  };
+}
