@@ -10,7 +10,7 @@ import type { RawHeaders } from '../../core/host.ts';
 import { errorOfStatus } from '../observability/tracing/span.ts';
 import type { TracingRules } from '../observability/tracing/tracing.ts';
 import { metadataHeaders, traceHeaders } from './event-headers.ts';
-import { requestTarget } from './subscriptions.ts';
+import { requestTarget } from './request-target.ts';
 
 export interface BindingAppOptions extends TracingRules {
   channel: AppChannel;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RawHeaders } from '../../core/host.ts';
 import { metadataHeaders, traceHeaders } from './event-headers.ts';
-import { requestTarget } from './subscriptions.ts';
+import { requestTarget } from './request-target.ts';
 
 const pairs = (fill: (list: RawHeaders) => void) => {
   const list: RawHeaders = [];

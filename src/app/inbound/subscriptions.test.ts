@@ -103,17 +103,29 @@ describe('asking the app', () => {
     await starting;
     expect(handlers.size).toBe(0);
   });
-  it('refuses what it cannot do, says so and starts the others', async () => {
+  it('refuses what its scopes forbid, says so and starts the others', async () => {
     const { subscriptions, handlers, logged } = sidecar([json([
       { pubsubname: 'bus', topic: 'rules', routes: { rules: [{ match: ' event.type == "a" ', path: '/a' }], default: '/b' } },
-      { pubsubname: 'bus', topic: 'always', routes: { rules: [{ match: ' ', path: '/a' }] } },
       { pubsubname: 'bus', topic: 'bulk', route: '/c', bulkSubscribe: { enabled: true } },
       { pubsubname: 'bus', topic: 'forbidden', route: '/d' },
-    ])], { properties: { subscriptionScopes: 'shop=rules,always,bulk,declared' } });
+    ])], { properties: { subscriptionScopes: 'shop=rules,bulk,declared' } });
     await subscriptions.start();
-    expect([...handlers.keys()].sort()).toEqual(['always', 'declared']);
-    for (const why of ['topic rules: routing rules with a match expression are not supported yet', 'topic bulk: bulk subscriptions are not supported yet', "subscription to topic 'forbidden' on pubsub 'bus' is not allowed"]) expect(logged.join('\n')).toContain(why);
-    expect(topics(subscriptions)).toEqual(['declared', 'rules', 'always', 'bulk', 'forbidden']);
+    expect([...handlers.keys()].sort()).toEqual(['bulk', 'declared', 'rules']);
+    expect(logged.join('\n')).toContain("subscription to topic 'forbidden' on pubsub 'bus' is not allowed");
+    expect(topics(subscriptions)).toEqual(['declared', 'rules', 'bulk', 'forbidden']);
+  });
+  it('one rule that is no expression: nothing starts', async () => {
+    const { subscriptions, handlers, logged } = sidecar([json([{ pubsubname: 'bus', topic: 'fine', route: '/a' }, { pubsubname: 'bus', topic: 'rules', routes: { rules: [{ match: '', path: '/' }, { match: 'event.type ==', path: '/a' }] } }])]);
+    await subscriptions.start();
+    expect([...handlers.keys()]).toEqual([]);
+    expect(logged.join('\n')).toContain('ERROR: <input>:1:14: Syntax error');
+  });
+  it('declared rules are checked, at the start and later', async () => {
+    const { subscriptions } = sidecar([json([])]);
+    await expect(subscriptions.check()).resolves.toBeUndefined();
+    const bad = { name: 'x', namespace: '', scopes: [], source: { file: '', document: 1 }, pubsubName: 'bus', topic: 'x', rules: [{ match: '1 == "1"', path: '/' }], metadata: {}, deadLetterTopic: '' };
+    await expect(subscriptions.declare([bad])).rejects.toThrow('ERROR: <input>:1:');
+    expect(topics(subscriptions)).toEqual(['declared']);
   });
   it('tries again in the background what its broker refused', async () => {
     let refused = 0;

@@ -1,22 +1,19 @@
-// The app's subscriptions over HTTP: asking for them, delivering messages, reading the answers (Dapr: pkg/runtime/pubsub/subscriptions.go, pkg/runtime/subscription/postman/http).
+// The app's subscriptions over HTTP: asking for them, starting and stopping them (Dapr: pkg/runtime/pubsub/subscriptions.go).
 import { readBody } from '../../core/body.ts';
-import type { CallContext } from '../../core/context.ts';
 import { background } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
 import { bool, int, list, parseFirst, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
-import type { HttpResponse, RawHeaders } from '../../core/host.ts';
+import type { HttpResponse } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
 import type { SubscriptionView } from '../../blocks/metadata/metadata.ts';
-import type { DeliveredEvent } from '../../blocks/pubsub/delivery.ts';
 import type { PubSubBlock } from '../../blocks/pubsub/pubsub.ts';
+import { checkRules } from '../../blocks/pubsub/routes.ts';
 import { createSubscriber } from '../../blocks/pubsub/subscriber.ts';
 import { createSubscriptionList, type SubscriptionSpec } from '../../blocks/pubsub/subscription-list.ts';
 import type { SubscriptionResource } from '../../blocks/resources/kinds.ts';
-import { errorOfStatus } from '../observability/tracing/span.ts';
 import type { TracingRules } from '../observability/tracing/tracing.ts';
-import { cleanPath } from '../http/path.ts';
-import { metadataHeaders, traceHeaders } from './event-headers.ts';
+import { createEventDelivery } from './event-delivery.ts';
 
 export interface SubscriptionsOptions extends TracingRules {
   appId: string;
@@ -34,9 +31,11 @@ export interface SubscriptionsOptions extends TracingRules {
 export interface Subscriptions {
   /** For the metadata API. */
   view(): SubscriptionView[];
+  /** Rejects where a rule of a declared subscription is no expression: the sidecar cannot run. */
+  check(): Promise<void>;
   /** The app is ready: asks it once, then subscribes. Never rejects; what went wrong is in the log. */
   start(): Promise<void>;
-  /** YAML declares these now: subscriptions that are not among them end, new ones start when the app is ready. */
+  /** YAML declares these now: subscriptions that are not among them end, new ones start when the app is ready. Rejects as `check` does. */
   declare(resources: readonly SubscriptionResource[]): Promise<void>;
   /** A pub/sub component is about to be closed: takes no more of its messages, waits for those at the app. */
   release(pubsubName: string): Promise<void>;
@@ -50,29 +49,11 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   const { channel, pubsub, appId } = options;
   const log = options.log.scope('dapr.runtime.pubsub');
   const subscriptions = createSubscriptionList(options.resources);
-  const subscriber = createSubscriber({ pubsub, log, postman: (event, context) => deliver(event, context) });
-  const paths = new Map<string, string>();
+  const subscriber = createSubscriber({ pubsub, log, ...createEventDelivery({ ...options, log }) });
   let asked = false;
   let appReady = false;
   /** Counts starts and stops: a start that was overtaken while the app was being asked goes no further. */
   let turn = 0;
-
-  const deliver = async (event: DeliveredEvent, context: CallContext): Promise<'done' | 'dropped'> => {
-    if (channel === undefined) throw new Error('there is no app to deliver to');
-    if (!channel.healthy) throw new Error('app is not in a healthy state');
-    let path = paths.get(event.path);
-    if (path === undefined) paths.set(event.path, (path = requestTarget(event.path)));
-    const headers: RawHeaders = ['Content-Type', 'application/cloudevents+json'];
-    metadataHeaders(event.metadata, headers);
-    const span = traceHeaders(event.attributes, event.metadata, options, `pubsub/${event.topic}`, headers);
-    const sending = channel.send({ method: 'POST', path, headers, body: event.data }, context);
-    if (span !== undefined) {
-      const ended = (error: string) => span.end({ attributes: [['messaging.system', 'pubsub'], ['messaging.destination.name', event.topic]], error });
-      sending.then(({ status }) => ended(errorOfStatus(status)), (error: unknown) => ended(textOf(error)));
-    }
-    const response = await sending;
-    return outcomeOf(response, event, log);
-  };
 
   const start = async (): Promise<void> => {
     const mine = ++turn;
@@ -82,6 +63,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     if (!asked && options.askApp) {
       try {
         const told = await askForSubscriptions(channel, appId, log);
+        await checkRules(told);
         for (const name of new Set(told.map((spec) => spec.pubsubName))) log.info(`app is subscribed to the following topics: [${told.filter((spec) => spec.pubsubName === name).map((spec) => spec.topic).join(' ')}] through pubsub=${name}`);
         subscriptions.setProgrammatic(told);
       } catch (error) {
@@ -97,7 +79,9 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   return {
     view: () => subscriptions.view(),
     start,
-    declare: (resources) => {
+    check: () => checkRules(options.resources),
+    declare: async (resources) => {
+      await checkRules(resources);
       subscriptions.setDeclared(resources);
       return subscriber.update(subscriptions.all());
     },
@@ -109,15 +93,6 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
       return subscriber.stop();
     },
   };
-}
-
-/** Path and query as they go on the wire: rooted, cleaned, escaped where a URL needs it. */
-export function requestTarget(configured: string): string {
-  const withoutFragment = configured.split('#', 1)[0] as string;
-  const mark = withoutFragment.indexOf('?');
-  const path = mark < 0 ? withoutFragment : withoutFragment.slice(0, mark);
-  const escaped = (text: string) => text.replace(/[^\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+/g, (bad) => encodeURIComponent(bad.toWellFormed()));
-  return escaped(cleanPath(path.startsWith('/') ? path : `/${path}`)) + (mark < 0 ? '' : escaped(withoutFragment.slice(mark)));
 }
 
 const retries = 3;
@@ -162,35 +137,4 @@ async function askForSubscriptions(channel: AppChannel, appId: string, log: Logg
     const { pubsubname: pubsubName, topic, metadata, deadLetterTopic, bulkSubscribe } = item;
     return [{ pubsubName, topic, metadata, rules, deadLetterTopic, bulkSubscribe, type: 'PROGRAMMATIC' }];
   });
-}
-
-const appAnswer = struct('pubsub.AppResponse', { status: string });
-
-/** What the app's answer means for the message. Throws where it is to be tried again. */
-async function outcomeOf(response: HttpResponse, { attributes, topic }: DeliveredEvent, log: Logger): Promise<'done' | 'dropped'> {
-  const { bytes } = await readBody(response.body);
-  const id = String(attributes.id);
-  if (response.status >= 200 && response.status <= 299) {
-    const status = bytes.length === 0 ? '' : statusOf(bytes);
-    if (status === '' || status === 'SUCCESS') return 'done';
-    if (status === 'RETRY') throw new Error(`RETRY status returned from app while processing pub/sub event ${id}`);
-    if (status !== 'DROP') throw new Error(`unknown status returned from app while processing pub/sub event ${id}, status: ${status}`);
-    log.warn(`DROP status returned from app while processing pub/sub event ${id}`);
-    return 'dropped';
-  }
-  const text = textOfBytes(bytes);
-  if (response.status === 404) {
-    log.error(`non-retriable error returned from app while processing pub/sub event ${id}: ${text}. status code returned: 404`);
-    return 'dropped';
-  }
-  throw new Error(`retriable error returned from app while processing pub/sub event ${id}, topic: ${topic}, body: ${text}. status code returned: ${response.status}`);
-}
-
-/** `status` of a JSON object; whatever else an app answers with a 2xx counts as none. */
-function statusOf(body: Uint8Array): string {
-  try {
-    return appAnswer.read(parseFirst(textOfBytes(body)), '').status;
-  } catch {
-    return '';
-  }
 }

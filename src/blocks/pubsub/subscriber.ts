@@ -2,9 +2,11 @@
 import { textOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { pause } from '../../core/pause.ts';
+import { type BulkPostman, createBulkDelivery } from './bulk-delivery.ts';
 import { createDelivery, type Postman } from './delivery.ts';
 import type { Subscription } from './port.ts';
 import type { NamedPubSub, PubSubBlock } from './pubsub.ts';
+import { compileRoutes } from './routes.ts';
 import type { SubscriptionSpec } from './subscription-list.ts';
 
 export interface Subscriber {
@@ -22,40 +24,35 @@ const drainMs = 30_000;
 const firstPauseMs = 500;
 const longestPauseMs = 60_000;
 
-/** What this build cannot do yet is refused rather than done in another way; undefined where all is well. */
-function unsupported(spec: SubscriptionSpec): string | undefined {
-  if (spec.rules.some((rule) => rule.match !== '')) return 'routing rules with a match expression are not supported yet';
-  if (spec.bulkSubscribe?.enabled) return 'bulk subscriptions are not supported yet';
-  return undefined;
-}
-
 /** One subscription of the app, from its start to its end. */
 interface Running {
   spec: SubscriptionSpec;
-  closing: boolean;
-  /** Ends the pause before another try. */
-  wake: AbortController;
+  /** Aborted when it ends. */
+  closing: AbortController;
   trying: Promise<void> | undefined;
   subscription: Subscription | undefined;
 }
 
-export function createSubscriber(options: { pubsub: PubSubBlock; postman: Postman; log: Logger }): Subscriber {
-  const { pubsub, postman, log } = options;
+export function createSubscriber(options: { pubsub: PubSubBlock; postman: Postman; bulkPostman: BulkPostman; log: Logger }): Subscriber {
+  const { pubsub, postman, bulkPostman, log } = options;
   /** What was started since the last start; undefined while stopped. */
   let life: Set<Running> | undefined;
 
   const begin = async (mine: Running, broker: NamedPubSub): Promise<void> => {
     const { spec } = mine;
-    const handler = createDelivery({ spec, broker, postman, log, closing: () => mine.closing });
-    const subscription = await broker.subscribe({ topic: spec.topic, metadata: spec.metadata }, handler);
-    if (mine.closing) await subscription.close();
+    const { topic, metadata, bulkSubscribe } = spec;
+    const delivery = { spec, broker, log, routes: await compileRoutes(spec.rules), stop: mine.closing.signal };
+    const subscription = bulkSubscribe?.enabled
+      ? await broker.bulkSubscribe({ topic, metadata, maxMessagesCount: bulkSubscribe.maxMessagesCount, maxAwaitDurationMs: bulkSubscribe.maxAwaitDurationMs }, createBulkDelivery({ ...delivery, postman: bulkPostman }))
+      : await broker.subscribe({ topic, metadata }, createDelivery({ ...delivery, postman }));
+    if (mine.closing.signal.aborted) await subscription.close();
     else mine.subscription = subscription;
   };
   const retry = async (mine: Running, broker: NamedPubSub): Promise<void> => {
     const { topic } = mine.spec;
     for (let ms = firstPauseMs; ; ms = Math.min(longestPauseMs, ms * 1.5)) {
-      await pause(ms * (0.5 + Math.random()), mine.wake.signal);
-      if (mine.closing) return;
+      await pause(ms * (0.5 + Math.random()), mine.closing.signal);
+      if (mine.closing.signal.aborted) return;
       try {
         await begin(mine, broker);
         log.info(`successfully started subscription after retry for pubsub ${broker.name}, topic ${topic}`);
@@ -68,13 +65,11 @@ export function createSubscriber(options: { pubsub: PubSubBlock; postman: Postma
   const startOne = async (spec: SubscriptionSpec, all: Set<Running>): Promise<void> => {
     const broker = pubsub.find(spec.pubsubName);
     if (broker === undefined || all !== life) return;
-    const mine: Running = { spec, closing: false, wake: new AbortController(), trying: undefined, subscription: undefined };
+    const mine: Running = { spec, closing: new AbortController(), trying: undefined, subscription: undefined };
     all.add(mine);
     const failed = (why: string) => log.error(`failed to start subscription for pubsub ${broker.name}, topic ${spec.topic}: ${why}`);
-    // Neither comes right by trying again.
+    // It does not come right by trying again.
     if (!broker.maySubscribe(spec.topic)) return failed(`subscription to topic '${spec.topic}' on pubsub '${broker.name}' is not allowed`);
-    const missing = unsupported(spec);
-    if (missing !== undefined) return failed(missing);
     try {
       await begin(mine, broker);
     } catch (error) {
@@ -85,8 +80,7 @@ export function createSubscriber(options: { pubsub: PubSubBlock; postman: Postma
   /** Waits for their running handlers, 30 s at most. */
   const end = async (some: readonly Running[]): Promise<void> => {
     const endings = some.map((one) => {
-      one.closing = true;
-      one.wake.abort();
+      one.closing.abort();
       return Promise.allSettled([one.trying, one.subscription?.close()]);
     });
     if (endings.length === 0) return;

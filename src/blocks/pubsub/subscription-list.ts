@@ -54,7 +54,8 @@ function specsOf(resources: readonly SubscriptionResource[]): SubscriptionSpec[]
 const keyOf = ({ pubsubName, topic }: SubscriptionSpec) => JSON.stringify([pubsubName, topic]);
 
 const fromResource = ({ pubsubName, topic, metadata, rules, deadLetterTopic, bulkSubscribe }: SubscriptionResource): SubscriptionSpec => ({
-  pubsubName, topic, metadata, rules, deadLetterTopic, type: 'DECLARATIVE',
+  pubsubName, topic, metadata, deadLetterTopic, type: 'DECLARATIVE',
+  rules: rules.map(({ match, path }) => ({ match: match.trim(), path })),
   bulkSubscribe: bulkSubscribe && { enabled: bulkSubscribe.enabled, maxMessagesCount: bulkSubscribe.maxMessagesCount ?? 0, maxAwaitDurationMs: bulkSubscribe.maxAwaitDurationMs ?? 0 },
 });
 

@@ -1,0 +1,58 @@
+// Messages on their way to an HTTP app, one by one or in batches (Dapr: pkg/runtime/subscription/postman/http).
+import type { CallContext } from '../../core/context.ts';
+import { textOf } from '../../core/errors.ts';
+import { utf8 } from '../../core/go-json.ts';
+import type { HttpResponse, RawHeaders } from '../../core/host.ts';
+import type { Logger } from '../../core/log.ts';
+import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
+import type { BulkPostman } from '../../blocks/pubsub/bulk-delivery.ts';
+import { bulkEnvelope } from '../../blocks/pubsub/bulk-envelope.ts';
+import type { Attributes } from '../../blocks/pubsub/events.ts';
+import type { Postman } from '../../blocks/pubsub/delivery.ts';
+import { errorOfStatus } from '../observability/tracing/span.ts';
+import type { TracingRules } from '../observability/tracing/tracing.ts';
+import { outcomeOf, outcomesOf } from './event-answers.ts';
+import { metadataHeaders, traceHeaders } from './event-headers.ts';
+import { requestTarget } from './request-target.ts';
+
+export interface EventDeliveryOptions extends TracingRules {
+  /** undefined: no app. */
+  channel: AppChannel | undefined;
+  log: Logger;
+}
+
+export function createEventDelivery(options: EventDeliveryOptions): { postman: Postman; bulkPostman: BulkPostman } {
+  const { channel, log } = options;
+  const paths = new Map<string, string>();
+
+  interface Delivery {
+    topic: string;
+    path: string;
+    metadata: Readonly<Record<string, string>>;
+  }
+  /** `attributes`: those of the event whose trace the request tells. */
+  const post = ({ topic, path: configured, metadata }: Delivery, contentType: string, attributes: Readonly<Attributes>, body: Uint8Array, context: CallContext): Promise<HttpResponse> => {
+    if (channel === undefined) throw new Error('there is no app to deliver to');
+    if (!channel.healthy) throw new Error('app is not in a healthy state');
+    let path = paths.get(configured);
+    if (path === undefined) paths.set(configured, (path = requestTarget(configured)));
+    const headers: RawHeaders = ['Content-Type', contentType];
+    metadataHeaders(metadata, headers);
+    const span = traceHeaders(attributes, metadata, options, `pubsub/${topic}`, headers);
+    const sending = channel.send({ method: 'POST', path, headers, body }, context);
+    if (span !== undefined) {
+      const ended = (error: string) => span.end({ attributes: [['messaging.system', 'pubsub'], ['messaging.destination.name', topic]], error });
+      sending.then(({ status }) => ended(errorOfStatus(status)), (error: unknown) => ended(textOf(error)));
+    }
+    return sending;
+  };
+
+  return {
+    postman: async (event, context) => outcomeOf(await post(event, 'application/cloudevents+json', event.attributes, event.data, context), event, log),
+    bulkPostman: async (batch, context) => {
+      // of many traces one request can tell one: the last
+      const traced = batch.entries.findLast(({ attributes }) => (attributes?.traceparent ?? attributes?.traceid) !== undefined)?.attributes ?? {};
+      return outcomesOf(await post(batch, 'application/json', traced, utf8(bulkEnvelope(batch)), context), batch, log);
+    },
+  };
+}

@@ -1,0 +1,154 @@
+// From a batch of messages to the app and back (dapr/pkg/runtime/subscription/bulksubscription.go).
+import { toBase64 } from '../../core/base64.ts';
+import { background, type CallContext } from '../../core/context.ts';
+import { textOf } from '../../core/errors.ts';
+import { textOfBytes } from '../../core/go-json.ts';
+import type { Logger } from '../../core/log.ts';
+import { createDeadLetters } from './dead-letters.ts';
+import { type Attributes, parseEvent } from './events.ts';
+import type { BulkMessageEntry, BulkMessageHandler } from './port.ts';
+import { type NamedPubSub, notABoolean, rawPayloadOf } from './pubsub.ts';
+import type { Routes } from './routes.ts';
+import type { SubscriptionSpec } from './subscription-list.ts';
+import { hasExpired } from './ttl.ts';
+
+/** An entry on its way to the app. */
+export interface DeliveredEntry {
+  entryId: string;
+  /** JSON text: the event as the broker has it, or the bytes of a raw message in base64. */
+  event: string;
+  /** undefined: a raw message has none. */
+  attributes: Readonly<Attributes> | undefined;
+  metadata: Readonly<Record<string, string>> | undefined;
+  contentType: string;
+}
+export interface DeliveredBatch {
+  pubsubName: string;
+  topic: string;
+  /** As configured, `` for the root. */
+  path: string;
+  entries: readonly DeliveredEntry[];
+  metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * What became of each entry, by entryId: `done`, `dropped` (the app does not want it, now or later), or why it may be tried again.
+ * Rejects where none was processed.
+ */
+export type BulkPostman = (batch: DeliveredBatch, context: CallContext) => Promise<ReadonlyMap<string, 'done' | 'dropped' | Error>>;
+
+export interface BulkDeliveryOptions {
+  spec: SubscriptionSpec;
+  routes: Routes;
+  broker: NamedPubSub;
+  postman: BulkPostman;
+  log: Logger;
+  /** As in delivery.ts. */
+  stop: AbortSignal;
+}
+
+/** The handler that gets the batches of one subscription. */
+export function createBulkDelivery({ spec, routes, broker, postman, log, stop }: BulkDeliveryOptions): BulkMessageHandler {
+  const { pubsubName, topic, deadLetterTopic } = spec;
+  const raw = rawPayloadOf(spec.metadata);
+  const { giveUp, copy } = createDeadLetters(deadLetterTopic, broker, log);
+  const letter = ({ data, metadata, contentType }: BulkMessageEntry) => ({ topic, data, metadata: metadata && { ...metadata }, ...(contentType === undefined ? {} : { contentType }) });
+
+  /** Where an entry goes and as what; undefined: nowhere, it is done with. Throws where it has failed. */
+  const sort = (entry: BulkMessageEntry, copies: Promise<void>[]): { path: string; delivered: DeliveredEntry } | undefined => {
+    const { entryId, data, metadata } = entry;
+    const text = textOfBytes(data);
+    let attributes: Attributes | undefined;
+    if (!raw) {
+      try {
+        attributes = parseEvent(text);
+      } catch (error) {
+        log.error(`error deserializing one of the messages in bulk cloud event in pubsub ${pubsubName} and topic ${topic}: ${textOf(error)}`);
+        throw error;
+      }
+      if (attributes.expiration !== undefined && hasExpired(attributes.expiration)) {
+        log.warn(`dropping expired pub/sub event ${String(attributes.id)} as of ${String(attributes.expiration)}`);
+        copies.push(copy(letter(entry)));
+        return undefined;
+      }
+    }
+    let path: string | undefined;
+    try {
+      path = routes(attributes ?? text);
+    } catch (error) {
+      log.error(`Error finding matching route for event in bulk subscribe ${pubsubName} and topic ${topic} for entry id ${entryId}: ${textOf(error)}`);
+      throw error;
+    }
+    if (path === undefined) {
+      log.warn(`No matching route for event in pubsub ${pubsubName} and topic ${topic}; skipping`);
+      copies.push(copy(letter(entry)));
+      return undefined;
+    }
+    const contentType = entry.contentType || (raw ? 'application/octet-stream' : 'application/cloudevents+json');
+    return { path, delivered: { entryId, event: raw ? `"${toBase64(data)}"` : text, attributes, metadata, contentType } };
+  };
+
+  /** Delivers what goes to one path, again under a policy what of it has failed, and notes what became of it. */
+  const deliver = async (path: string, entries: DeliveredEntry[], metadata: Record<string, string>, failures: Map<string, unknown>, drops: Set<string>, context: CallContext): Promise<void> => {
+    let left = entries;
+    const attempt = async (limited: CallContext): Promise<void> => {
+      const outcomes = await postman({ pubsubName, topic, path, entries: left, metadata }, limited);
+      left = left.filter(({ entryId }) => {
+        const outcome = outcomes.get(entryId);
+        if (outcome === 'dropped') drops.add(entryId);
+        if (outcome === 'dropped' || outcome === 'done') {
+          failures.delete(entryId);
+          return false;
+        }
+        failures.set(entryId, outcome ?? new Error(`response not received, RETRY required while processing bulk subscribe event for entry id: ${entryId}`));
+        return true;
+      });
+      if (left.length > 0) throw new Error('few message(s) have failed during bulk subscribe operation');
+    };
+    try {
+      await (broker.inbound === undefined ? attempt(context) : broker.inbound.run(background, attempt, { stop }));
+    } catch (error) {
+      // by entry where the app has said something about it
+      for (const { entryId } of left) if (!failures.has(entryId)) failures.set(entryId, error);
+    }
+  };
+
+  return async ({ entries, metadata }, context) => {
+    metadata.pubsubName = pubsubName;
+    const failures = new Map<string, unknown>();
+    const copies: Promise<void>[] = [];
+    if (raw === undefined) {
+      const error = new Error(notABoolean(spec.metadata.rawPayload as string));
+      log.error(`error deserializing pubsub metadata: ${error.message}`);
+      for (const { entryId } of entries) failures.set(entryId, error);
+    } else {
+      const byPath = new Map<string, DeliveredEntry[]>();
+      for (const entry of entries) {
+        try {
+          const sorted = sort(entry, copies);
+          if (sorted === undefined) continue;
+          const list = byPath.get(sorted.path);
+          if (list === undefined) byPath.set(sorted.path, [sorted.delivered]);
+          else list.push(sorted.delivered);
+        } catch (error) {
+          failures.set(entry.entryId, error);
+        }
+      }
+      const drops = new Set<string>();
+      for (const [path, list] of byPath) await deliver(path, list, metadata, failures, drops, context);
+      if (deadLetterTopic !== '') for (const entry of entries) if (drops.has(entry.entryId)) copies.push(copy(letter(entry)));
+    }
+    await Promise.all(copies);
+    // What fails while the subscription ends comes again.
+    if (failures.size === 0 || deadLetterTopic === '' || stop.aborted) return failures;
+    await Promise.all(entries.filter(({ entryId }) => failures.has(entryId)).map(async (entry) => {
+      try {
+        await giveUp(letter(entry), failures.get(entry.entryId));
+        failures.delete(entry.entryId);
+      } catch {
+        /* stays a failure */
+      }
+    }));
+    return failures;
+  };
+}

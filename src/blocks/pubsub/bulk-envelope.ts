@@ -1,0 +1,13 @@
+// The envelope of a bulk delivery (dapr/pkg/runtime/pubsub/bulksubscribe_events.go).
+import { printTexts, quote } from '../../core/json-exact.ts';
+import type { DeliveredBatch } from './bulk-delivery.ts';
+
+/**
+ * JSON text of a batch. Events stand in it as the broker has them, digits and all; upstream prints them anew and rounds what float64
+ * cannot hold.
+ */
+export function bulkEnvelope({ pubsubName, topic, entries, metadata }: DeliveredBatch): string {
+  const items = entries.map(({ entryId, event, metadata, contentType }) =>
+    `{"entryId":${quote(entryId)},"event":${event},"metadata":${metadata === undefined ? 'null' : printTexts(metadata)},"contentType":${quote(contentType)}}`);
+  return `{"entries":[${items.join(',')}],"id":"${crypto.randomUUID()}","metadata":${printTexts(metadata)},"pubsubname":${quote(pubsubName)},"topic":${quote(topic)},"type":"com.dapr.event.sent.bulk"}`;
+}
