@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startMosquitto, startRedis } from '../harness/servers.ts';
+import { startMosquitto, startNats, startRedis } from '../harness/servers.ts';
+import { addStream } from './jetstream.ts';
 import { describePubSub, type PubSubRow } from './pubsub.ts';
 
 const rows: PubSubRow[] = [
@@ -35,6 +36,17 @@ const rows: PubSubRow[] = [
     },
     operations: ['wildcards'],
     quirks: { unordered: true, wildcard: '+' },
+  },
+  {
+    type: 'pubsub.jetstream',
+    servers: ['nats'],
+    start: async () => {
+      const nats = await startNats();
+      await addStream(nats.url, 'all', ['*']);
+      return { metadata: { natsURL: nats.url, ackWait: '1s' }, stop: () => nats.stop() };
+    },
+    operations: ['history'],
+    quirks: {},
   },
 ];
 

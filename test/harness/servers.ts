@@ -2,7 +2,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort, waitForPort } from './ports.ts';
@@ -11,7 +11,7 @@ import { redisClient } from './resp.ts';
 
 export { freePort } from './ports.ts';
 
-export type ServerName = 'redis' | 'postgres' | 'mosquitto' | 'sqlite3';
+export type ServerName = 'moto' | 'redis' | 'postgres' | 'mosquitto' | 'nats' | 'rabbitmq' | 'sqlite3';
 export type RedisServer = Awaited<ReturnType<typeof startRedis>>;
 export type PostgresServer = Awaited<ReturnType<typeof startPostgres>>;
 
@@ -25,22 +25,29 @@ const postgresFolders = (): string[] => {
     return [];
   }
 };
-const needs: Record<ServerName, { programs: string[]; debian: string }> = {
+// Python programs that .ci/run installs from PyPI.
+const pythonFolder = resolve(import.meta.dirname, '../../.data/moto/bin');
+const needs: Record<ServerName, { programs: string[]; debian: string } | { programs: string[]; pip: string }> = {
+  moto: { programs: ['moto_server'], pip: "'moto[server]'" },
   redis: { programs: ['redis-server'], debian: 'redis-server' },
   postgres: { programs: ['initdb', 'postgres', 'psql'], debian: 'postgresql' },
   mosquitto: { programs: ['mosquitto'], debian: 'mosquitto' },
+  nats: { programs: ['nats-server'], debian: 'nats-server' },
+  rabbitmq: { programs: ['rabbitmq-defaults', 'erl', 'epmd'], debian: 'rabbitmq-server' },
   sqlite3: { programs: ['sqlite3'], debian: 'sqlite3' },
 };
 
-/** Why a server cannot be started here, naming the Debian package that brings it; undefined when all is there. */
+const folders = () => [...postgresFolders(), pythonFolder, '/usr/lib/rabbitmq/bin'];
+
+/** Why a server cannot be started here, naming the package that brings it; undefined when all is there. */
 export function missing(name: ServerName): string | undefined {
-  const { programs, debian } = needs[name];
-  const absent = programs.filter((program) => !which(program, postgresFolders()));
-  return absent.length ? `${absent.join(', ')} not found: apt-get install ${debian}` : undefined;
+  const need = needs[name];
+  const absent = need.programs.filter((program) => !which(program, folders()));
+  return absent.length ? `${absent.join(', ')} not found: ${'pip' in need ? `pip install ${need.pip}` : `apt-get install ${need.debian}`}` : undefined;
 }
 
 const program = (name: string, server: ServerName): string => {
-  const file = which(name, postgresFolders());
+  const file = which(name, folders());
   if (!file) throw new Error(missing(server));
   return file;
 };
@@ -57,14 +64,14 @@ const tempDir = (name: string): string => {
 };
 
 // What all servers have in common: the same command again after an end, the folder gone after stop().
-async function server(command: string[], options: { dir: string; port: number; as?: string; ready?(): Promise<void> }) {
+async function server(command: string[], options: { dir: string; port: number; as?: string; patience?: number; ready?(): Promise<void> }) {
   let running: Started;
   const launch = async () => {
     running = start(command, { cwd: options.dir, ...(options.as ? { as: options.as } : {}) });
     const ended = running.exited.then(() => {
       throw new Error(`${command[0]} ended while starting: ${running.log()}`);
     });
-    const ready = waitForPort(options.port).then(options.ready);
+    const ready = waitForPort(options.port, options.patience).then(options.ready);
     await Promise.race([ready, ended]);
     ended.catch(() => {});
   };
@@ -171,4 +178,50 @@ export async function startMosquitto(opts: { persist?: boolean; settings?: strin
   const as = process.getuid?.() === 0 ? ['user root'] : []; // else it becomes a user that may not write here
   writeFileSync(join(dir, 'mosquitto.conf'), [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'max_queued_messages 0', ...as, ...keep, ...(opts.settings ?? []), ''].join('\n'));
   return server([program('mosquitto', 'mosquitto'), '-c', join(dir, 'mosquitto.conf')], { dir, port });
+}
+
+/** Moto: AWS's services in memory, all behind one address; any access key will do. Regions and accounts are kept apart. */
+export async function startMoto() {
+  const [port, dir] = [await freePort(), tempDir('moto')];
+  const own = await server([program('moto_server', 'moto'), '-H', '127.0.0.1', '-p', String(port)], { dir, port });
+  return { ...own, endpoint: `http://127.0.0.1:${port}` };
+}
+
+/** A NATS server with JetStream, which keeps its streams over restart() and kill(); `flags` are given to nats-server. */
+export async function startNats(opts: { flags?: string[] } = {}) {
+  const [port, dir] = [await freePort(), tempDir('nats')];
+  const own = await server([program('nats-server', 'nats'), '-a', '127.0.0.1', '-p', String(port), '-js', '-sd', dir, ...(opts.flags ?? [])], { dir, port });
+  return { ...own, url: `nats://127.0.0.1:${port}` };
+}
+
+/**
+ * RabbitMQ with the user guest/guest; its queues outlive kill() and restart(). Takes some five seconds to start.
+ * `management` starts its HTTP API too, on the port `http`, for guest/guest.
+ */
+export async function startRabbitmq(opts: { management?: boolean } = {}) {
+  const [port, http, dist, names, dir] = [await freePort(), await freePort(), await freePort(), await freePort(), tempDir('rabbitmq')];
+  writeFileSync(join(dir, 'plugins'), opts.management ? '[rabbitmq_management].' : '[].');
+  const management = opts.management ? ['management.tcp.ip = 127.0.0.1', `management.tcp.port = ${http}`, 'collect_statistics_interval = 200'] : [];
+  writeFileSync(join(dir, 'rabbit.conf'), [`listeners.tcp.1 = 127.0.0.1:${port}`, ...management, 'log.console = true', 'log.console.level = error', ''].join('\n'));
+  const env = {
+    HOME: dir, RABBITMQ_NODENAME: `outrigger${port}@localhost`, RABBITMQ_MNESIA_BASE: join(dir, 'data'), RABBITMQ_LOG_BASE: join(dir, 'log'), RABBITMQ_CONFIG_FILE: join(dir, 'rabbit.conf'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(dir, 'plugins'), RABBITMQ_DIST_PORT: dist, ERL_EPMD_PORT: names, ERL_EPMD_ADDRESS: '127.0.0.1',
+    // without a shell around it: the process is the broker, and what kills it kills the broker
+    RABBITMQ_ALLOW_INPUT: 1,
+  };
+  // Erlang starts its name server by itself otherwise, as a daemon that nobody ends.
+  const nameServer = start([program('epmd', 'rabbitmq'), '-port', String(names), '-address', '127.0.0.1']);
+  await waitForPort(names);
+  // The rabbitmq-server in PATH insists on the system's own node.
+  const command = ['env', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), join(dirname(program('rabbitmq-defaults', 'rabbitmq')), 'rabbitmq-server'), '-noinput'];
+  const own = await server(command, { dir, port, patience: 60_000, ready: () => (opts.management ? waitForPort(http, 30_000) : Promise.resolve()) });
+  return {
+    ...own,
+    url: `amqp://guest:guest@127.0.0.1:${port}`,
+    http,
+    stop: async () => {
+      await own.stop('SIGKILL');
+      await nameServer.stop('SIGKILL');
+    },
+  };
 }
