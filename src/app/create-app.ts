@@ -103,7 +103,10 @@ export function createApp(options: AppOptions): Outrigger {
   const { host, settings, configuration, resources, log } = options;
   const { appId, namespace } = settings;
   const components = createComponentStore();
-  const processor = createProcessor({ host, manifest: options.manifest, log, components, appId, namespace, deny: configuration.componentsDeny });
+  const metrics = settings.metrics ? createMetrics({ host, spec: configuration.metrics, appId, namespace, log }) : undefined;
+  const meter = metrics?.meter;
+  const count = counted(meter, metrics?.http);
+  const processor = createProcessor({ host, manifest: options.manifest, log, components, meter, appId, namespace, deny: configuration.componentsDeny });
   const health = createHealth();
   const runtimeReady = health.target('runtime');
   // daprd's security provider is the first to go when a stop begins, and the only one while --dapr-block-shutdown-duration runs
@@ -112,8 +115,6 @@ export function createApp(options: AppOptions): Outrigger {
   let takesMessages = true;
   let initialized = false;
 
-  const metrics = settings.metrics ? createMetrics({ host, spec: configuration.metrics, appId, namespace, log }) : undefined;
-  const count = counted(metrics?.meter, metrics?.http);
   const resiliency = createResiliency({ log });
   const state = count.state(createStateBlock({ components, resiliency, appId, namespace, maxParallel: host.maxParallel }));
   const secrets = count.secrets(createSecretsBlock({ components, resiliency, scopes: configuration.secrets.scopes }));
@@ -146,7 +147,7 @@ export function createApp(options: AppOptions): Outrigger {
   const subscriptions = createSubscriptions({
     ...tracing, appId, pubsub, channel, log, componentCount: () => components.pubsub.size, resources: resources.subscriptions, askApp: settings.app.initEndpoints.subscribe,
   });
-  const inputs = channel && createInputs({ components, resiliency, app: createBindingApp({ ...tracing, channel, optionsTimeoutMs: settings.app.bindingOptionsTimeoutMs }), log });
+  const inputs = channel && createInputs({ components, resiliency, meter, app: createBindingApp({ ...tracing, channel, optionsTimeoutMs: settings.app.bindingOptionsTimeoutMs }), log });
   /** The app was found, fell ill or recovered: what is delivered to it starts and stops here. */
   let askedConfig = false;
   const appChanged = async (healthy: boolean) => {
@@ -167,7 +168,7 @@ export function createApp(options: AppOptions): Outrigger {
   const invocation = createInvokeBlock({
     appId, namespace, channel: () => channel, addresses, endpoints, resiliency, log, leg: count.leg(createHttpLeg(host.http)), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '', ownSpans: tracing.tracing === 'spans',
   });
-  const handleInternal = createInternalHandler({ ...tracing, appId, meter: metrics?.meter?.invocation, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
+  const handleInternal = createInternalHandler({ ...tracing, appId, meter: meter?.invocation, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
 
   const users = createComponentUsers();
   const reload = enabledFeatures(configuration.features).includes('HotReload') && host.files?.watch

@@ -2,6 +2,7 @@
 import { textOf } from '../../core/errors.ts';
 import { background, type CallContext } from '../../core/context.ts';
 import type { Logger } from '../../core/log.ts';
+import { measured, type Meter } from '../../core/meter.ts';
 import type { Binding, BindingEvent } from './port.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
 import type { Resiliency } from '../resiliency/resiliency.ts';
@@ -38,7 +39,7 @@ interface Reading {
   reader: { close(): Promise<void> } | undefined;
 }
 
-export function createInputs({ components, app, log: parent, resiliency }: { components: ComponentStore; app: BindingApp; log: Logger; resiliency?: Resiliency }): Inputs {
+export function createInputs({ components, app, log: parent, resiliency, meter }: { components: ComponentStore; app: BindingApp; log: Logger; resiliency?: Resiliency; meter?: Meter | undefined }): Inputs {
   const log = parent.scope('dapr.runtime.processor.binding');
   let readings: Reading[] = [];
   /** Every binding that was looked at since the app became ready; undefined while it is not. */
@@ -69,10 +70,12 @@ export function createInputs({ components, app, log: parent, resiliency }: { com
     const policy = resiliency?.inbound(name, 'Binding');
     const stop = reading.stopped.signal;
     const to = { name, route };
+    const deliver = (event: BindingEvent, context: CallContext) => (policy ? policy.run(context, (limited) => app.deliver(event, to, limited), { stop }) : app.deliver(event, to, context));
+    const arrived = meter?.inputEvent(name);
     try {
       reading.reader = await read((event, context = background) => {
         if (reading.closed) return Promise.reject(new Error('input binding is closed'));
-        const delivered = policy ? policy.run(context, (limited) => app.deliver(event, to, limited), { stop }) : app.deliver(event, to, context);
+        const delivered = Promise.resolve(arrived ? measured(arrived, () => deliver(event, context)) : deliver(event, context));
         const running = delivered.finally(() => reading.running.delete(running));
         reading.running.add(running);
         running.catch((error: unknown) => log.debug(`error from app consumer for binding [${name}]: ${textOf(error)}`));

@@ -3,6 +3,8 @@ import { textOf } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { type Properties, property } from '../../core/metadata.ts';
+import type { Meter } from '../../core/meter.ts';
+import { worksAs } from '../bindings/direction.ts';
 import { lockPrefixOf } from '../lock/keys.ts';
 import type { ComponentResource } from '../resources/kinds.ts';
 import { componentLabel } from '../resources/loader.ts';
@@ -23,6 +25,8 @@ export interface ProcessorOptions {
   appId: string;
   /** Environment NAMESPACE, '' when unset. */
   namespace: string;
+  /** undefined: nobody counts. */
+  meter?: Meter | undefined;
   /** `spec.components.deny` of the Configuration. */
   deny?: readonly string[];
 }
@@ -48,7 +52,7 @@ export interface Processor {
 }
 
 export function createProcessor(options: ProcessorOptions): Processor {
-  const { host, components, appId, namespace } = options;
+  const { host, components, appId, namespace, meter } = options;
   const log = options.log.scope('dapr.runtime.processor');
   const secretLog = options.log.scope('dapr.runtime.processor.secret');
   /** By the secret store waited for. */
@@ -83,6 +87,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
     }
     resolvedOf.set(resource, resolved.items);
     log.info(`Component loaded: ${label}`);
+    meter?.componentLoaded();
     if (!components.secretstores.has(resource.name)) return;
     const dependents = waiting.get(resource.name) ?? [];
     waiting.delete(resource.name);
@@ -93,10 +98,13 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const start = async (resource: ComponentResource, category: Block, { items, hidden }: ResolvedItems): Promise<void> => {
     const label = componentLabel(resource);
     let opened: { definition: AnyDefinition; properties: Properties; port: Closable; encryption: StateEncryption | undefined };
+    let stage: 'creation' | 'init' | undefined;
     try {
       if (resource.initTimeoutMs <= 0) throw new Error(`init timeout for component ${label}`);
+      stage = 'creation';
       const definition = await definitionOf(resource, category);
       const encryption = category === 'state' ? await encryptionOf(resource, items) : undefined;
+      stage = 'init';
       const properties = initialised(label, () => propertiesFor(category, expandTemplates(items, { env: host.env, appId })));
       if (category === 'state') initialised(label, () => checkStateStore(resource, properties));
       if (category === 'lock') initialised(label, () => checkLockStore(resource, properties));
@@ -104,9 +112,13 @@ export function createProcessor(options: ProcessorOptions): Processor {
       opened = { definition, properties, port, encryption };
     } catch (error) {
       log.error(`Failed to init component ${label}: ${redact(textOf(error), hidden)}`);
+      // as daprd counts it: where it failed, and once more as a component that did not start
+      if (stage !== undefined && category !== 'middleware') meter?.componentFailed(resource.type, resource.name, stage);
+      meter?.componentFailed(resource.type, resource.name, 'init');
       throw failure('INIT_COMPONENT_FAILURE', label, error);
     }
     const { definition, properties, port, encryption } = opened;
+    for (let i = 0; meter !== undefined && i < timesOpened(category, definition, properties); i++) meter.componentOpened(resource.type);
     components.add({ name: resource.name, type: resource.type, version: resource.version, block: definition.block, features: port.features ?? definition.features, properties, port, resource, ...(encryption ? { encryption } : {}) });
   };
 
@@ -223,6 +235,12 @@ const notBuilt: readonly (readonly [string, 'the outbox'])[] = [
   ['outboxPublishTopic', 'the outbox'],
 ];
 const consequence = { 'the outbox': 'write state without publishing its events' } as const;
+
+/** Middleware is not counted as opened, a binding once for each direction it works in. */
+function timesOpened(category: Block, { features }: AnyDefinition, properties: Properties): number {
+  if (category !== 'bindings') return category === 'middleware' ? 0 : 1;
+  return (['input', 'output'] as const).filter((direction) => features.includes(direction === 'input' ? 'INPUT_BINDING' : 'OUTPUT_BINDING') && worksAs(direction, properties)).length;
+}
 
 type FailureKind = 'INIT_COMPONENT_FAILURE' | 'CREATE_COMPONENT_FAILURE';
 const failure = (kind: FailureKind, label: string, error: unknown) => new Error(`[${kind}]: initialization error occurred for ${label}: ${textOf(error)}`, { cause: error });
