@@ -175,7 +175,11 @@ export function createApp(options: AppOptions): Outrigger {
     ? createReload({ components, processor, users, subscriptions, inputs, resources, log, onListed: (found) => { listed = found; } })
     : undefined;
   // In every API that uses a component, its name is the third part of the path; `bulk` comes before that of a broker.
-  const using = ({ name, handler }: Route): Handler => (reload ? (c) => users.during(segment(callOf(c), name === 'BulkPublishEvent' ? 3 : 2), () => handler(c)) : handler);
+  const using = ({ name, handler }: Route): Handler => {
+    const nameAt = name === 'BulkPublishEvent' ? 3 : 2;
+    const nameOf = (c: Parameters<Handler>[0]) => segment(callOf(c), nameAt);
+    return reload ? (c) => users.during(nameOf, handler, c) : handler;
+  };
   /** Each once, whoever comes first: a stop, or a start that was overtaken by one. */
   const closeComponents = async () => {
     const all = [...components.all()];

@@ -221,6 +221,15 @@ export class BodyBroken extends Error {
   override name = 'BodyBroken';
 }
 
+/** `name` in any case. */
+export function hasHeader(headers: RawHeaders, name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    const at = headers[i] as string;
+    if (at.length === name.length && (at === name || at.toLowerCase() === name.toLowerCase())) return true;
+  }
+  return false;
+}
+
 /** First value of a header, undefined when absent. `name` in lower case. */
 export function headerOf(headers: RawHeaders, name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {

@@ -89,13 +89,13 @@ export function createApi(options: ApiOptions): HandleCall {
 
   return (incoming) => {
     const call = httpCall(incoming, options.maxBodyBytes, background);
-    if (!wellEscaped(call.path)) return plain400(call);
-    const isHealth = unescaped(call.path).includes('/healthz');
+    if (!(call.plain || wellEscaped(call.path))) return plain400(call);
+    const isHealth = (call.plain ? call.path : unescaped(call.path)).includes('/healthz');
     let refusal: string | undefined;
     if (options.tracing !== 'off' && !isHealth) {
       const trace = traceOf(incoming, options.tracing, options.samplingRate);
       call.context = trace.context;
-      call.extra.push(...trace.headers);
+      call.extra = trace.headers;
       refusal = trace.refusal;
       if (recorder !== undefined && refusal === undefined) startApiSpan(recorder, call, trace.parent);
     } else call.context = contextOf(incoming, '', '', incoming.header('baggage') ?? '');

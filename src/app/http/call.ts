@@ -3,9 +3,9 @@ import type { Context } from 'hono';
 import type { CallContext } from '../../core/context.ts';
 import { fail } from '../../core/errors.ts';
 import { GoJsonError, parseFirst, parseWhole, textOfBytes } from '../../core/go-json.ts';
-import { BodyBroken, BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { BodyBroken, BodyTooLarge, hasHeader, type Incoming, type RawHeaders } from '../../core/host.ts';
 import { type AnswerSize, sized } from './answer-size.ts';
-import { cleanPath, queryUnescape, splitTarget } from './path.ts';
+import { queryUnescape, readTarget } from './path.ts';
 
 export interface HttpCall {
   /** Replaced on the way by what a middleware pipeline makes of it. */
@@ -14,9 +14,11 @@ export interface HttpCall {
   readonly path: string;
   /** Raw query without `?`. */
   query: string;
+  /** Nothing in `path` is escaped. */
+  readonly plain: boolean;
   context: CallContext;
   /** Headers the answer gets on top of the handler's, unless the handler set them (traceparent, CORS). */
-  readonly extra: RawHeaders;
+  extra: RawHeaders;
   /** Bytes a body may have, 0 = no limit. */
   readonly maxBody: number;
   /** App id an invocation goes to, for the API log and the span, and its method (a byte string). */
@@ -47,8 +49,8 @@ export interface Route {
 }
 
 export function httpCall(incoming: Incoming, maxBody: number, context: CallContext): HttpCall {
-  const { path, query } = splitTarget(incoming.target);
-  return { incoming, path: cleanPath(path), query, context, extra: [], maxBody };
+  const { path, query, plain } = readTarget(incoming.target);
+  return { incoming, path, query, plain, context, extra: [], maxBody };
 }
 
 export const callOf = (c: HandlerContext): HttpCall => c.env.call;
@@ -58,13 +60,15 @@ export function segment(call: HttpCall, index: number): string {
   let start = 1;
   for (let i = 0; i < index; i++) start = call.path.indexOf('/', start) + 1;
   const end = call.path.indexOf('/', start);
-  return queryUnescape(end < 0 ? call.path.slice(start) : call.path.slice(start, end));
+  const text = end < 0 ? call.path.slice(start) : call.path.slice(start, end);
+  return call.plain ? text : queryUnescape(text);
 }
 /** Everything from segment `index` on (a `*` of the route). */
 export function rest(call: HttpCall, index: number): string {
   let start = 1;
   for (let i = 0; i < index; i++) start = call.path.indexOf('/', start) + 1;
-  return queryUnescape(call.path.slice(start));
+  const text = call.path.slice(start);
+  return call.plain ? text : queryUnescape(text);
 }
 
 export const header = (call: HttpCall, name: string): string | undefined => call.incoming.header(name);
@@ -74,7 +78,8 @@ export function answer(call: HttpCall, status: number, headers: RawHeaders, body
   const { extra } = call;
   call.answered?.(call, status);
   for (let i = 0; i < extra.length; i += 2) {
-    if (headerOf(headers, (extra[i] as string).toLowerCase()) === undefined) headers.push(extra[i] as string, extra[i + 1] as string);
+    const name = extra[i] as string;
+    if (!hasHeader(headers, name)) headers.push(name, extra[i + 1] as string);
   }
   return call.incoming.respond(status, headers, call.counted === undefined ? body : sized(call.counted, headers, body));
 }

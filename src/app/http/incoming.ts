@@ -1,8 +1,13 @@
 // A host's view of a request built from a Web Request alone, for hosts that have nothing better (Bun, Deno, Workers).
 import { BodyBroken, BodyTooLarge, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { zeroTraceparent } from '../../core/traceparent.ts';
 
 /** `peer` tells `ip:port` of a request's caller, asked only by those who need it. */
 export const incomingFromRequest = (request: Request, peer?: (request: Request) => string | undefined): Incoming => new FetchIncoming(request, peer);
+
+/** How the headers of nearly every answer begin and end: to copy them and add to them is less work than to read a list. */
+const usual = ['Content-Type', 'application/json', 'Traceparent', zeroTraceparent] as const;
+let usualHeaders: Headers | undefined;
 
 /** Everything is read from the Request only when somebody asks: most of it costs more than the answer to a small call. */
 class FetchIncoming implements Incoming {
@@ -52,7 +57,13 @@ class FetchIncoming implements Incoming {
   }
   respond(status: number, list: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response {
     // A null-body status refuses even the empty string.
-    return new Response(status === 204 || status === 205 || status === 304 ? null : (body as BodyInit | null), { status, headers: headersOf(list) });
+    const given = status === 204 || status === 205 || status === 304 ? null : (body as BodyInit | null);
+    const last = list.length - 2;
+    if (last < 2 || list[0] !== usual[0] || list[1] !== usual[1] || list[last] !== usual[2] || list[last + 1] !== usual[3]) return new Response(given, { status, headers: headersOf(list) });
+    usualHeaders ??= new Headers([[usual[0], usual[1]], [usual[2], usual[3]]]);
+    const response = new Response(given, { status, headers: usualHeaders });
+    for (let i = 2; i < last; i += 2) response.headers.append(list[i] as string, list[i + 1] as string);
+    return response;
   }
 }
 

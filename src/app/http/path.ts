@@ -1,5 +1,33 @@
 // Paths and queries as Go's net/http and chi read them: cleaned while still escaped, parameters unescaped by query rules.
 
+/** A request target as it is routed. */
+export interface Target {
+  /** Cleaned, still escaped. */
+  path: string;
+  /** Raw query without `?`. */
+  query: string;
+  /** Nothing in the path is escaped: no `%` and no `+`. */
+  plain: boolean;
+}
+
+/** Takes a target apart. Most are clean and plain, which one look at every character tells. */
+export function readTarget(target: string): Target {
+  let plain = true;
+  let clean = target.charCodeAt(0) === 0x2f;
+  const { length } = target;
+  let end = 0;
+  for (let before = 0; clean && end < length; end++) {
+    const code = target.charCodeAt(end);
+    if (code === 0x3f) break;
+    if (code === 0x25 || code === 0x2b) plain = false;
+    else if (before === 0x2f && (code === 0x2f || code === 0x2e)) clean = false;
+    before = code;
+  }
+  if (clean && (end === 1 || target.charCodeAt(end - 1) !== 0x2f)) return end === length ? { path: target, query: '', plain } : { path: target.slice(0, end), query: target.slice(end + 1), plain };
+  const { path, query } = splitTarget(target);
+  return { path: cleanPath(path), query, plain: false };
+}
+
 /** Path part of a request target; `http://host/x?y` (absolute form) counts as `/x?y`. */
 export function splitTarget(target: string): { path: string; query: string } {
   let start = 0;

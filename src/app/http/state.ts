@@ -44,7 +44,7 @@ export function stateRoutes(state: StateBlock): Route[] {
     if (result.data === null) return empty(call);
     const headers = ['Content-Type', 'application/json'];
     if (result.etag) headers.push('Etag', result.etag);
-    for (const name in result.metadata) headers.push(`Metadata.${name}`, result.metadata[name] as string);
+    if (result.metadata !== undefined) for (const name in result.metadata) headers.push(`Metadata.${name}`, result.metadata[name] as string);
     return answer(call, 200, headers, result.data);
   };
   const get: Handler = (c) => {

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { createComponentUsers } from './users.ts';
+import { type ComponentUsers, createComponentUsers } from './users.ts';
+
+const during = <T>(users: ComponentUsers, name: string, call: () => T | Promise<T>) => users.during(() => name, call, undefined);
 
 function later() {
   let done = () => {};
@@ -10,23 +12,23 @@ const soon = () => new Promise((resolve) => setTimeout(resolve, 1));
 
 test('a call is made at once, its outcome is the caller\'s', async () => {
   const users = createComponentUsers();
-  expect(users.during('a', () => 1)).toBe(1);
-  await expect(users.during('a', async () => 2)).resolves.toBe(2);
-  await expect(users.during('a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
-  expect(() => users.during('a', () => { throw new Error('never'); })).toThrow('never');
+  expect(during(users, 'a', () => 1)).toBe(1);
+  await expect(during(users, 'a', async () => 2)).resolves.toBe(2);
+  await expect(during(users, 'a', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+  expect(() => during(users, 'a', () => { throw new Error('never'); })).toThrow('never');
   await users.idle('a');
 });
 
 test('idle waits for the calls of before, whatever their end, and for no others', async () => {
   const users = createComponentUsers();
   const [first, second, other, after] = [later(), later(), later(), later()];
-  void users.during('a', () => first.promise);
-  const failing = Promise.resolve(users.during('a', () => second.promise.then(() => { throw new Error('failed'); })));
+  void during(users, 'a', () => first.promise);
+  const failing = Promise.resolve(during(users, 'a', () => second.promise.then(() => { throw new Error('failed'); })));
   failing.catch(() => {});
-  void users.during('b', () => other.promise);
+  void during(users, 'b', () => other.promise);
   let idle = false;
   const waiting = users.idle('a').then(() => { idle = true; });
-  void users.during('a', () => after.promise);
+  void during(users, 'a', () => after.promise);
   first.done();
   await soon();
   expect(idle).toBe(false);
@@ -45,15 +47,15 @@ test('while a component is held its calls wait, in order, and those of others do
   const users = createComponentUsers();
   const release = users.hold('a');
   const made: string[] = [];
-  const one = users.during('a', () => made.push('a1'));
-  const two = users.during('a', () => made.push('a2'));
-  users.during('b', () => made.push('b'));
+  const one = during(users, 'a', () => made.push('a1'));
+  const two = during(users, 'a', () => made.push('a2'));
+  during(users, 'b', () => made.push('b'));
   await soon();
   expect(made).toEqual(['b']);
   release();
   await Promise.all([one, two]);
   expect(made).toEqual(['b', 'a1', 'a2']);
-  users.during('a', () => made.push('a3'));
+  during(users, 'a', () => made.push('a3'));
   expect(made.at(-1)).toBe('a3');
 });
 
@@ -61,7 +63,7 @@ test('a call that was let go and held again waits for the second replacement too
   const users = createComponentUsers();
   const first = users.hold('a');
   let made = false;
-  const call = users.during('a', () => { made = true; });
+  const call = during(users, 'a', () => { made = true; });
   first();
   const second = users.hold('a');
   await soon();

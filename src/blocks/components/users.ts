@@ -1,8 +1,8 @@
 // Who is using which component, so that one can be replaced under load without a failed call.
 
 export interface ComponentUsers {
-  /** Makes a call that uses the component of this name. While that is being replaced, the call waits for the new one. */
-  during<T>(name: string, call: () => T | Promise<T>): T | Promise<T>;
+  /** Makes a call that uses the component of this name. While that is being replaced, the call waits for the new one. `name` is asked only where somebody could wait. */
+  during<C, T>(name: (c: C) => string, call: (c: C) => T | Promise<T>, c: C): T | Promise<T>;
   /** Calls of this name wait from now on, until the function returned is called. */
   hold(name: string): () => void;
   /** Resolves when the calls of this name that are being made now have ended, however many come after them. */
@@ -25,14 +25,15 @@ export function createComponentUsers(): ComponentUsers {
     if (using.get(name) === generation) using.delete(name);
     generation.ended?.();
   };
-  const during = <T>(name: string, call: () => T | Promise<T>): T | Promise<T> => {
+  const during = <C, T>(nameOf: (c: C) => string, call: (c: C) => T | Promise<T>, c: C): T | Promise<T> => {
     if (held.size > 0) {
-      const over = held.get(name);
-      if (over !== undefined) return over.then(() => during(name, call));
+      const over = held.get(nameOf(c));
+      if (over !== undefined) return over.then(() => during(nameOf, call, c));
     }
-    const result = call();
+    const result = call(c);
     // What is done already was over before anybody could wait for it.
     if (!(result instanceof Promise)) return result;
+    const name = nameOf(c);
     let generation = using.get(name);
     if (generation === undefined) using.set(name, (generation = { calls: 0, ended: undefined }));
     generation.calls++;

@@ -86,21 +86,24 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
     });
   const queryFailed = (error: string, cause?: unknown) => fail('stateQuery', { store: name, error }, { details: [resourceDetail('state', name), infoDetail('DAPR_STATE_QUERY_FAILED', null)], cause });
 
+  const getFailure = (key: string, error: unknown) => fail('stateGet', { key, store: name, error: textOf(error) }, { cause: error });
+  const opened = async (arriving: GetResult | Promise<GetResult>): Promise<GetResult> => {
+    const result = await arriving;
+    return encryption === undefined || result.data === null ? result : { ...result, data: await encryption.open(result.data) };
+  };
+
   return {
     encrypted: encryption !== undefined,
     get: (key, { consistency, metadata }, context) => {
       const stored = toStored(key);
-      const failed = (error: unknown): never => {
-        throw fail('stateGet', { key, store: name, error: textOf(error) }, { cause: error });
-      };
-      const opened = async (result: GetResult) => (encryption === undefined || result.data === null ? result : { ...result, data: await encryption.open(result.data) });
+      let result: GetResult | Promise<GetResult>;
       try {
-        const result = port.get({ key: stored, metadata, consistency }, context);
-        if (result instanceof Promise) return (encryption === undefined ? result : result.then(opened)).catch(failed);
-        return encryption === undefined ? result : opened(result).catch(failed);
+        result = port.get({ key: stored, metadata, consistency }, context);
       } catch (error) {
-        return failed(error);
+        throw getFailure(key, error);
       }
+      if (encryption === undefined && !(result instanceof Promise)) return result;
+      return opened(result).catch((error: unknown) => { throw getFailure(key, error); });
     },
     save: async (items, context) => {
       const requests = items.map((item) => setRequest(item, toStored(item.key)));
