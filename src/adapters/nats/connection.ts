@@ -46,9 +46,13 @@ export function parseServers(text: string): NatsAddress {
   return address;
 }
 
+/** CommonJS: once bundled, `default` is all it exports. */
+export const loadNats = async () => ((await import('@nats-io/transport-node')) as unknown as { default: typeof import('@nats-io/transport-node') }).default;
+export const loadJetStream = async () => ((await import('@nats-io/jetstream')) as unknown as { default: typeof import('@nats-io/jetstream') }).default;
+
 /** Connects once; lost connections are made again for ever. Rejects with nats.go's words. */
 export async function connectNats(settings: NatsSettings, host: Host, log: Logger): Promise<NatsConnection> {
-  const { connect, jwtAuthenticator, tokenAuthenticator, usernamePasswordAuthenticator } = await import('@nats-io/transport-node');
+  const { connect, jwtAuthenticator, tokenAuthenticator, usernamePasswordAuthenticator } = await loadNats();
   const address = parseServers(settings.url);
   const authenticator = ((): Authenticator | undefined => {
     if (settings.jwt !== '') return jwtAuthenticator(settings.jwt, new TextEncoder().encode(settings.seedKey.trim()));

@@ -6,7 +6,7 @@ import { background } from '../../core/context.ts';
 import { parseDuration } from '../../core/duration.ts';
 import { AdapterError } from '../../core/errors.ts';
 import { field, MetadataError, schema } from '../../core/metadata.ts';
-import { closeNats, connectNats, goText } from '../nats/connection.ts';
+import { closeNats, connectNats, goText, loadJetStream, loadNats } from '../nats/connection.ts';
 import { startConsumer } from '../nats/consumer.ts';
 
 const publishMs = 5000;
@@ -53,8 +53,8 @@ export default definePubSub({
     check(settings);
     const single = concurrencyOf(settings.concurrency, properties) === 'single';
     const consumerConfig = configOf(settings);
-    const { jetstream, jetstreamManager } = await import('@nats-io/jetstream');
-    const { createInbox } = await import('@nats-io/transport-node');
+    const { jetstream, jetstreamManager } = await loadJetStream();
+    const { createInbox } = await loadNats();
     const nc = await connectNats(
       { url: settings.natsURL, name: settings.name || 'dapr.io - pubsub.jetstream', jwt: settings.jwt, seedKey: settings.seedKey, token: settings.token, clientCert: settings.tls_client_cert, clientKey: settings.tls_client_key },
       host,
