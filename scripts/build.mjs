@@ -62,7 +62,7 @@ const [shared, worker] = await Promise.all([
       ...adapters.map((name) => [`adapters/${name}`, `src/adapters/${name}.ts`]),
     ]),
     chunkNames: 'chunks/[name]-[hash]',
-    plugins: [leaveCoreOut()],
+    plugins: [leaveCoreOut(), awsModules({ withoutNode: false })],
   }),
   build({
     ...common,
@@ -73,7 +73,7 @@ const [shared, worker] = await Promise.all([
     entryPoints: { worker: 'src/hosts/worker/main.ts' },
     chunkNames: 'worker/[name]-[hash]',
     external: [...common.external, './resources.yaml'],
-    plugins: [leaveCoreOut()],
+    plugins: [leaveCoreOut(), awsModules({ withoutNode: true })],
   }),
 ]);
 const outside = [...shared.outputFiles, ...worker.outputFiles].map(({ path, text }) => ({ name: relative(dist, path).replaceAll('\\', '/'), ...cutFromCore(text) }));
@@ -160,6 +160,42 @@ function leaveCoreOut() {
   function partly(module, importer) {
     return { path: `${module} ${relative(root, importer)}`, namespace: 'core-part', sideEffects: false };
   }
+}
+
+/**
+ * The AWS SDK as ES modules, so that what nobody uses is left out. Which of its files do without Node is said by the `browser`
+ * entries of its packages, which esbuild reads only for browsers.
+ */
+function awsModules({ withoutNode }) {
+  const described = new Map();
+  const packageAt = (folder) => {
+    if (!described.has(folder)) described.set(folder, JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')));
+    return described.get(folder);
+  };
+  const pathOf = (entry) => (typeof entry === 'string' ? entry : entry.import);
+  return {
+    name: 'aws-modules',
+    setup({ onResolve }) {
+      onResolve({ filter: /^@(aws-sdk|smithy)\// }, ({ path, resolveDir }) => {
+        const [name, inside] = [path.split('/').slice(0, 2).join('/'), path.split('/').slice(2).join('/')];
+        let home = resolveDir;
+        while (!existsSync(join(home, 'node_modules', name)) && home !== '/') home = dirname(home);
+        const folder = join(home, 'node_modules', name);
+        const { exports, module } = packageAt(folder);
+        const entry = exports === undefined ? module : exports[inside === '' ? '.' : `./${inside}`];
+        return { path: join(folder, pathOf((withoutNode && entry.browser) || entry.module || entry)), sideEffects: false };
+      });
+      onResolve({ filter: /^\.{1,2}\// }, ({ path, importer, resolveDir }) => {
+        const folder = withoutNode ? /^.*\/node_modules\/@(aws-sdk|smithy)\/[^/]+/.exec(importer)?.[0] : undefined;
+        if (folder === undefined) return undefined;
+        const file = `./${relative(folder, resolve(resolveDir, path)).replaceAll('\\', '/').replace(/\.js$/, '')}`;
+        const { browser = {} } = packageAt(folder);
+        const other = browser[file] ?? browser[`${file}.js`];
+        // its XML parser for browsers needs a DOMParser, which Workers do not have; the other one needs nothing
+        return other && !file.endsWith('/xml-parser') ? { path: join(folder, other.replace(/(\.js)?$/, '.js')), sideEffects: false } : undefined;
+      });
+    },
+  };
 }
 
 /** Rewrites what a built file imports from the core's modules into imports from the one core file. */
