@@ -97,7 +97,7 @@ function startSpan(list: RawHeaders, samplingRate: number): { traceparent: strin
 }
 
 /** What Dapr says of the RPC this leg stands for: whoever looks for calls between sidecars looks for these. */
-const rpcAttributes = [['rpc.service', 'ServiceInvocation'], ['dapr.protocol', 'grpc'], ['dapr.api', '/dapr.proto.internals.v1.ServiceInvocation/CallLocal']] as const;
+const rpcAttributes = [['rpc.service', 'ServiceInvocation'], ['dapr.protocol', 'grpc'], ['dapr.api', '/dapr.proto.internals.v1.ServiceInvocation/CallLocalStream']] as const;
 const endSpan = (span: Span, path: string, error: string) => span.end({ attributes: [...rpcAttributes, ['dapr.invoke_method', decodedPath(path).slice(1)]], error });
 
 const marked = (list: RawHeaders): RawHeaders => { list.push(legHeader, legVersion); return list; };

@@ -26,11 +26,11 @@ function endApiSpan(span: Span, call: HttpCall, status: number): void {
   span.end({ attributes, error: errorOfStatus(status), ...(name === undefined ? {} : { name }) });
 }
 
-/** Headers `dapr-…` are the caller's way to mark a span. The API token is none of them, though daprd shows it. */
-function* ownHeaders({ incoming: { headers } }: HttpCall): Generator<[string, string]> {
+/** Headers `dapr-…` are the caller's way to mark a span. The API token is none of them, though daprd shows it; neither is an app id that was used. */
+function* ownHeaders({ incoming: { headers }, invoked }: HttpCall): Generator<[string, string]> {
   for (let i = 0; i < headers.length; i += 2) {
     const name = (headers[i] as string).toLowerCase();
-    if (name.startsWith('dapr-') && name !== 'dapr-api-token') yield [name, headers[i + 1] as string];
+    if (name.startsWith('dapr-') && name !== 'dapr-api-token' && !(name === 'dapr-app-id' && invoked !== undefined)) yield [name, headers[i + 1] as string];
   }
 }
 
