@@ -35,6 +35,7 @@ export const manifest: Manifest = [
   { type: 'secretstores.kubernetes', load: () => import('./secretstores/kubernetes.ts') },
   { type: 'secretstores.local.env', load: () => import('./secretstores/local.env.ts') },
   { type: 'secretstores.local.file', load: () => import('./secretstores/local.file.ts') },
+  { type: 'state.consul', aliases: ['state.hashicorp.consul'], load: () => import('./state/hashicorp.consul.ts') },
   { type: 'state.in-memory', load: () => import('./state/in-memory.ts') },
   { type: 'state.postgresql', aliases: ['state.postgres'], versions: ['v1'], defaultVersion: 'v1', load: () => import('./state/postgresql-v1.ts') },
   { type: 'state.postgresql', aliases: ['state.postgres'], versions: ['v2'], load: () => import('./state/postgresql-v2.ts') },

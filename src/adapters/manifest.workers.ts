@@ -35,6 +35,7 @@ export const manifest: Manifest = [
   { type: 'secretstores.kubernetes' },
   { type: 'secretstores.local.env', load: () => import('./secretstores/local.env.ts') },
   { type: 'secretstores.local.file' },
+  { type: 'state.consul', aliases: ['state.hashicorp.consul'], load: () => import('./state/hashicorp.consul.ts') },
   { type: 'state.in-memory', load: () => import('./state/in-memory.ts') },
   { type: 'state.postgresql', aliases: ['state.postgres'], versions: ['v1'], defaultVersion: 'v1' },
   { type: 'state.postgresql', aliases: ['state.postgres'], versions: ['v2'] },

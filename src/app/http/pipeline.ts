@@ -37,13 +37,21 @@ export function withPipeline({ pipeline, loading, hidesToken, log }: ServerPipel
     };
     return async (call) => {
       if (!loading.isDone && /^\/v1\.0\/healthz(\/outbound)?$/.test(call.path)) return serve(call);
-      const came = call.incoming;
+      const { incoming: came, answered, counted } = call;
+      // What is told of an answer, and counted of it, is that of the one that leaves.
+      if (answered !== undefined) delete call.answered;
+      if (counted !== undefined) delete call.counted;
+      const restore = () => {
+        call.incoming = came;
+        if (answered !== undefined) call.answered = answered;
+        if (counted !== undefined) call.counted = counted;
+      };
       try {
         const { status, headers, body } = await loading.hold(passed)(call);
-        call.incoming = came;
+        restore();
         return answer(call, status, headers, body);
       } catch (error) {
-        call.incoming = came;
+        restore();
         return renderError(call, error, log);
       }
     };
