@@ -21,10 +21,21 @@ export interface BulkDelivery {
 
 export type ComponentKind = 'state' | 'configuration' | 'secret' | 'output_binding' | 'crypto';
 
-/** What a resiliency policy tells of its runs; the shape of blocks/resiliency's PolicyObserver. */
-export interface PolicyMeter {
-  applied(kind: 'timeout' | 'retry' | 'circuitbreaker', state: string): void;
-  activated(kind: 'timeout' | 'retry' | 'circuitbreaker', state: string): void;
+export interface PolicyEvent {
+  /** Of the Resiliency resource. */
+  name: string;
+  namespace: string;
+  policy: 'timeout' | 'retry' | 'circuitbreaker';
+  direction: 'inbound' | 'outbound';
+  target: string;
+  /** State of the circuit breaker, '' for other policies. */
+  status: string;
+}
+/** What resiliency policies do; the shape of blocks/resiliency's ResiliencyObserver. */
+export interface ResiliencyMeter {
+  loaded(resource: { name: string; namespace: string }): void;
+  applied(event: PolicyEvent): void;
+  activated(event: PolicyEvent): void;
 }
 
 export interface InvocationMeter {
@@ -47,8 +58,7 @@ export interface Meter {
   componentOpened(type: string): void;
   componentFailed(type: string, name: string, reason: 'creation' | 'init'): void;
   readonly invocation: InvocationMeter;
-  resiliencyLoaded(name: string, namespace: string): void;
-  policy(labels: { name: string; namespace: string; flow: 'inbound' | 'outbound'; target: string }): PolicyMeter;
+  readonly resiliency: ResiliencyMeter;
   /** Told of every error the API answers with; counts only where the Configuration asks for it. */
   failed(error: unknown): void;
 }

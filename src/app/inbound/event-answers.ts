@@ -4,13 +4,13 @@ import { list, parseFirst, string, struct, textOfBytes } from '../../core/go-jso
 import type { HttpResponse } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import type { DeliveredBatch } from '../../blocks/pubsub/bulk-delivery.ts';
-import type { DeliveredEvent } from '../../blocks/pubsub/delivery.ts';
+import type { DeliveredEvent, Outcome } from '../../blocks/pubsub/delivery.ts';
 import { StatusFailure } from '../../blocks/resiliency/failures.ts';
 
 const appAnswer = struct('pubsub.AppResponse', { status: string });
 
 /** What the app's answer means for the message. Throws where it is to be tried again. */
-export async function outcomeOf(response: HttpResponse, { attributes, topic }: DeliveredEvent, log: Logger): Promise<'done' | 'dropped'> {
+export async function outcomeOf(response: HttpResponse, { attributes, topic }: DeliveredEvent, log: Logger): Promise<Outcome> {
   const { bytes } = await readBody(response.body);
   const id = String(attributes.id);
   if (response.status >= 200 && response.status <= 299) {
@@ -24,7 +24,7 @@ export async function outcomeOf(response: HttpResponse, { attributes, topic }: D
   const text = textOfBytes(bytes);
   if (response.status === 404) {
     log.error(`non-retriable error returned from app while processing pub/sub event ${id}: ${text}. status code returned: 404`);
-    return 'dropped';
+    return 'refused';
   }
   throw new StatusFailure(response.status, `retriable error returned from app while processing pub/sub event ${id}, topic: ${topic}, body: ${text}. status code returned: ${response.status}`);
 }
@@ -41,12 +41,12 @@ function statusOf(body: Uint8Array): string {
 const bulkAnswer = struct('pubsub.AppBulkResponse', { statuses: list(struct('pubsub.AppBulkResponseEntry', { entryId: string, status: string })) });
 
 /** What became of the entries the app says something about, by entryId. Throws where all of them are to be tried again. */
-export async function outcomesOf(response: HttpResponse, { entries, topic }: DeliveredBatch, log: Logger): Promise<Map<string, 'done' | 'dropped' | Error>> {
+export async function outcomesOf(response: HttpResponse, { entries, topic }: DeliveredBatch, log: Logger): Promise<Map<string, Outcome | Error>> {
   const { bytes } = await readBody(response.body);
-  const outcomes = new Map<string, 'done' | 'dropped' | Error>();
+  const outcomes = new Map<string, Outcome | Error>();
   if (response.status === 404) {
     log.error('Non-retriable error returned from app while processing bulk pub/sub event. status code returned: 404');
-    for (const { entryId } of entries) outcomes.set(entryId, 'done');
+    for (const { entryId } of entries) outcomes.set(entryId, 'refused');
     return outcomes;
   }
   if (response.status < 200 || response.status > 299) throw new Error(`Retriable error returned from app while processing bulk pub/sub event, topic: ${topic}. status code returned: ${response.status}`);

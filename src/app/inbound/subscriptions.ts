@@ -5,6 +5,7 @@ import { textOf } from '../../core/errors.ts';
 import { bool, int, list, parseFirst, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
 import type { HttpResponse } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import type { Meter } from '../../core/meter.ts';
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
 import type { SubscriptionView } from '../../blocks/metadata/metadata.ts';
 import type { PubSubBlock } from '../../blocks/pubsub/pubsub.ts';
@@ -26,6 +27,8 @@ export interface SubscriptionsOptions extends TracingRules {
   /** False: --disable-init-endpoints subscribe. */
   askApp: boolean;
   log: Logger;
+  /** undefined: nobody counts. */
+  meter?: Meter | undefined;
 }
 
 export interface Subscriptions {
@@ -49,7 +52,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   const { channel, pubsub, appId } = options;
   const log = options.log.scope('dapr.runtime.pubsub');
   const subscriptions = createSubscriptionList(options.resources);
-  const subscriber = createSubscriber({ pubsub, log, ...createEventDelivery({ ...options, log }) });
+  const subscriber = createSubscriber({ pubsub, log, meter: options.meter, ...createEventDelivery({ ...options, log }) });
   let asked = false;
   let appReady = false;
   /** Counts starts and stops: a start that was overtaken while the app was being asked goes no further. */

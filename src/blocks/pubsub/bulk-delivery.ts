@@ -4,7 +4,9 @@ import { background, type CallContext } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
 import { textOfBytes } from '../../core/go-json.ts';
 import type { Logger } from '../../core/log.ts';
+import { type Meter, now } from '../../core/meter.ts';
 import { createDeadLetters } from './dead-letters.ts';
+import type { Outcome } from './delivery.ts';
 import { type Attributes, parseEvent } from './events.ts';
 import type { BulkMessageEntry, BulkMessageHandler } from './port.ts';
 import { type NamedPubSub, notABoolean, rawPayloadOf } from './pubsub.ts';
@@ -32,10 +34,10 @@ export interface DeliveredBatch {
 }
 
 /**
- * What became of each entry, by entryId: `done`, `dropped` (the app does not want it, now or later), or why it may be tried again.
+ * What became of each entry, by entryId, or why it may be tried again. `refused` entries are done with: unlike dropped ones they are no dead letters.
  * Rejects where none was processed.
  */
-export type BulkPostman = (batch: DeliveredBatch, context: CallContext) => Promise<ReadonlyMap<string, 'done' | 'dropped' | Error>>;
+export type BulkPostman = (batch: DeliveredBatch, context: CallContext) => Promise<ReadonlyMap<string, Outcome | Error>>;
 
 export interface BulkDeliveryOptions {
   spec: SubscriptionSpec;
@@ -45,17 +47,23 @@ export interface BulkDeliveryOptions {
   log: Logger;
   /** As in delivery.ts. */
   stop: AbortSignal;
+  /** undefined: nobody counts. */
+  meter?: Meter | undefined;
 }
 
+/** Entries of a batch that nobody will ask for again, but which did not succeed. */
+type Tally = { dropped: number };
+
 /** The handler that gets the batches of one subscription. */
-export function createBulkDelivery({ spec, routes, broker, postman, log, stop }: BulkDeliveryOptions): BulkMessageHandler {
+export function createBulkDelivery({ spec, routes, broker, postman, log, stop, meter }: BulkDeliveryOptions): BulkMessageHandler {
   const { pubsubName, topic, deadLetterTopic } = spec;
   const raw = rawPayloadOf(spec.metadata);
   const { giveUp, copy } = createDeadLetters(deadLetterTopic, broker, log);
+  const counts = meter?.bulkDelivery(pubsubName, topic);
   const letter = ({ data, metadata, contentType }: BulkMessageEntry) => ({ topic, data, metadata: metadata && { ...metadata }, ...(contentType === undefined ? {} : { contentType }) });
 
   /** Where an entry goes and as what; undefined: nowhere, it is done with. Throws where it has failed. */
-  const sort = (entry: BulkMessageEntry, copies: Promise<void>[]): { path: string; delivered: DeliveredEntry } | undefined => {
+  const sort = (entry: BulkMessageEntry, copies: Promise<void>[], tally: Tally): { path: string; delivered: DeliveredEntry } | undefined => {
     const { entryId, data, metadata } = entry;
     const text = textOfBytes(data);
     let attributes: Attributes | undefined;
@@ -69,6 +77,7 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop }:
       if (attributes.expiration !== undefined && hasExpired(attributes.expiration)) {
         log.warn(`dropping expired pub/sub event ${String(attributes.id)} as of ${String(attributes.expiration)}`);
         copies.push(copy(letter(entry)));
+        tally.dropped++;
         return undefined;
       }
     }
@@ -82,6 +91,7 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop }:
     if (path === undefined) {
       log.warn(`No matching route for event in pubsub ${pubsubName} and topic ${topic}; skipping`);
       copies.push(copy(letter(entry)));
+      tally.dropped++;
       return undefined;
     }
     const contentType = entry.contentType || (raw ? 'application/octet-stream' : 'application/cloudevents+json');
@@ -89,14 +99,15 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop }:
   };
 
   /** Delivers what goes to one path, again under a policy what of it has failed, and notes what became of it. */
-  const deliver = async (path: string, entries: DeliveredEntry[], metadata: Record<string, string>, failures: Map<string, unknown>, drops: Set<string>, context: CallContext): Promise<void> => {
+  const deliver = async (path: string, entries: DeliveredEntry[], metadata: Record<string, string>, failures: Map<string, unknown>, drops: Set<string>, tally: Tally, context: CallContext): Promise<void> => {
     let left = entries;
     const attempt = async (limited: CallContext): Promise<void> => {
       const outcomes = await postman({ pubsubName, topic, path, entries: left, metadata }, limited);
       left = left.filter(({ entryId }) => {
         const outcome = outcomes.get(entryId);
         if (outcome === 'dropped') drops.add(entryId);
-        if (outcome === 'dropped' || outcome === 'done') {
+        if (outcome === 'refused') tally.dropped++;
+        if (outcome === 'dropped' || outcome === 'refused' || outcome === 'done') {
           failures.delete(entryId);
           return false;
         }
@@ -115,6 +126,8 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop }:
 
   return async ({ entries, metadata }, context) => {
     metadata.pubsubName = pubsubName;
+    const startedAt = counts ? now() : 0;
+    const tally: Tally = { dropped: 0 };
     const failures = new Map<string, unknown>();
     const copies: Promise<void>[] = [];
     if (raw === undefined) {
@@ -125,7 +138,7 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop }:
       const byPath = new Map<string, DeliveredEntry[]>();
       for (const entry of entries) {
         try {
-          const sorted = sort(entry, copies);
+          const sorted = sort(entry, copies, tally);
           if (sorted === undefined) continue;
           const list = byPath.get(sorted.path);
           if (list === undefined) byPath.set(sorted.path, [sorted.delivered]);
@@ -135,20 +148,27 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop }:
         }
       }
       const drops = new Set<string>();
-      for (const [path, list] of byPath) await deliver(path, list, metadata, failures, drops, context);
+      for (const [path, list] of byPath) await deliver(path, list, metadata, failures, drops, tally, context);
+      tally.dropped += drops.size;
       if (deadLetterTopic !== '') for (const entry of entries) if (drops.has(entry.entryId)) copies.push(copy(letter(entry)));
     }
     await Promise.all(copies);
     // What fails while the subscription ends comes again.
-    if (failures.size === 0 || deadLetterTopic === '' || stop.aborted) return failures;
-    await Promise.all(entries.filter(({ entryId }) => failures.has(entryId)).map(async (entry) => {
+    if (failures.size > 0 && deadLetterTopic !== '' && !stop.aborted) await Promise.all(entries.filter(({ entryId }) => failures.has(entryId)).map(async (entry) => {
       try {
         await giveUp(letter(entry), failures.get(entry.entryId));
         failures.delete(entry.entryId);
+        tally.dropped++;
       } catch {
         /* stays a failure */
       }
     }));
+    if (counts !== undefined) {
+      counts.done(startedAt);
+      counts.messages('SUCCESS', entries.length - failures.size - tally.dropped);
+      counts.messages('DROP', tally.dropped);
+      counts.messages('RETRY', failures.size);
+    }
     return failures;
   };
 }

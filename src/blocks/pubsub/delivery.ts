@@ -4,11 +4,12 @@ import { textOf } from '../../core/errors.ts';
 import { utf8 } from '../../core/go-json.ts';
 import { printTexts } from '../../core/json-exact.ts';
 import type { Logger } from '../../core/log.ts';
+import { bound, type Meter, now } from '../../core/meter.ts';
 import { isBinary } from './content-type.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { rawEvent } from './envelope.ts';
 import { type Attributes, binaryEvent, inheritTrace, parseEventBytes } from './events.ts';
-import type { MessageHandler } from './port.ts';
+import type { Message, MessageHandler } from './port.ts';
 import { type NamedPubSub, notABoolean, rawPayloadOf } from './pubsub.ts';
 import type { Routes } from './routes.ts';
 import type { SubscriptionSpec } from './subscription-list.ts';
@@ -27,8 +28,10 @@ export interface DeliveredEvent {
   metadata: Readonly<Record<string, string>>;
 }
 
-/** `dropped`: the app does not want it, now or later. Rejects with why where it may be tried again. */
-export type Postman = (event: DeliveredEvent, context: CallContext) => Promise<'done' | 'dropped'>;
+/** `dropped`: the app does not want it, now or later; `refused`: it has no such path, which comes to the same. */
+export type Outcome = 'done' | 'dropped' | 'refused';
+/** Rejects with why where it may be tried again. */
+export type Postman = (event: DeliveredEvent, context: CallContext) => Promise<Outcome>;
 
 export interface DeliveryOptions {
   spec: SubscriptionSpec;
@@ -38,20 +41,41 @@ export interface DeliveryOptions {
   log: Logger;
   /** Aborted once the subscription is being stopped: failures then mean nothing and are left to redelivery. */
   stop: AbortSignal;
+  /** undefined: nobody counts. */
+  meter?: Meter | undefined;
 }
 
 /** The handler a broker calls for each message of one subscription. */
-export function createDelivery({ spec, routes, broker, postman, log, stop }: DeliveryOptions): MessageHandler {
+export function createDelivery({ spec, routes, broker, postman, log, stop, meter }: DeliveryOptions): MessageHandler {
   const { pubsubName, topic: subscribed, deadLetterTopic } = spec;
   const raw = rawPayloadOf(spec.metadata);
   const { giveUp, copy } = createDeadLetters(deadLetterTopic, broker, log);
   const { inbound } = broker;
 
-  const attempt = (event: DeliveredEvent, context: CallContext): Promise<'done' | 'dropped'> =>
-    postman(event, context).catch((error: unknown) => {
+  const countsOf = meter && bound((topic) => meter.delivery(pubsubName, topic));
+
+  const attempt = async (event: DeliveredEvent, context: CallContext): Promise<Outcome> => {
+    const startedAt = countsOf ? now() : 0;
+    try {
+      const outcome = await postman(event, context);
+      countsOf?.(event.topic)(outcome === 'done' ? 'success' : 'drop', outcome === 'refused' ? 'drop' : 'success', startedAt);
+      return outcome;
+    } catch (error) {
+      countsOf?.(event.topic)('retry', 'retry', startedAt);
       log.warn(`encountered a retriable error while publishing a subscribed message to topic ${subscribed}, err: ${textOf(error)}`);
       throw error;
-    });
+    }
+  };
+  /** The app never saw it. */
+  const giveUpUnseen = async (message: Message, error: unknown): Promise<void> => {
+    let end: 'drop' | 'retry' = 'retry';
+    try {
+      await giveUp(message, error);
+      end = 'drop';
+    } finally {
+      countsOf?.(message.topic)(end, end, undefined);
+    }
+  };
 
   return async (message, context) => {
     const { metadata } = message;
@@ -60,7 +84,7 @@ export function createDelivery({ spec, routes, broker, postman, log, stop }: Del
     if (raw === undefined) {
       const error = new Error(notABoolean(spec.metadata.rawPayload as string));
       log.error(`error deserializing pubsub metadata: ${error.message}`);
-      return giveUp(message, error);
+      return giveUpUnseen(message, error);
     }
     let data = message.data;
     let attributes: Attributes;
@@ -76,12 +100,13 @@ export function createDelivery({ spec, routes, broker, postman, log, stop }: Del
         attributes = parseEventBytes(data);
       } catch (error) {
         log.error(`error deserializing cloud event in pubsub ${pubsubName} and topic ${message.topic}: ${textOf(error)}`);
-        return giveUp(message, error);
+        return giveUpUnseen(message, error);
       }
       inheritTrace(attributes, metadata, false);
     }
     if (attributes.expiration !== undefined && hasExpired(attributes.expiration)) {
       log.warn(`dropping expired pub/sub event ${String(attributes.id)} as of ${String(attributes.expiration)}`);
+      countsOf?.(message.topic)('drop', 'drop', undefined);
       return copy(message);
     }
     let path: string | undefined;
@@ -89,10 +114,11 @@ export function createDelivery({ spec, routes, broker, postman, log, stop }: Del
       path = routes(attributes);
     } catch (error) {
       log.error(`error finding matching route for event ${String(attributes.id)} in pubsub ${pubsubName} and topic ${message.topic}: ${textOf(error)}`);
-      return giveUp(message, error);
+      return giveUpUnseen(message, error);
     }
     if (path === undefined) {
       log.debug(`no matching route for event ${String(attributes.id)} in pubsub ${pubsubName} and topic ${message.topic}; skipping`);
+      countsOf?.(message.topic)('drop', 'success', undefined);
       return copy(message);
     }
     const event: DeliveredEvent = { pubsubName, topic: message.topic, path, data, attributes, metadata };
@@ -102,7 +128,9 @@ export function createDelivery({ spec, routes, broker, postman, log, stop }: Del
       if (outcome === 'done') return;
     } catch (error) {
       if (stop.aborted) throw error;
-      return giveUp(message, error);
+      await giveUp(message, error);
+      countsOf?.(message.topic)('drop', 'drop', undefined);
+      return;
     }
     if (deadLetterTopic !== '') await giveUp(message, new Error('pubsub message dropped'));
   };

@@ -1,6 +1,7 @@
 // Keeps the app's subscriptions running on their brokers (dapr/pkg/runtime/processor/subscriber/subscriber.go).
 import { textOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
+import type { Meter } from '../../core/meter.ts';
 import { pause } from '../../core/pause.ts';
 import { type BulkPostman, createBulkDelivery } from './bulk-delivery.ts';
 import { createDelivery, type Postman } from './delivery.ts';
@@ -33,15 +34,15 @@ interface Running {
   subscription: Subscription | undefined;
 }
 
-export function createSubscriber(options: { pubsub: PubSubBlock; postman: Postman; bulkPostman: BulkPostman; log: Logger }): Subscriber {
-  const { pubsub, postman, bulkPostman, log } = options;
+export function createSubscriber(options: { pubsub: PubSubBlock; postman: Postman; bulkPostman: BulkPostman; log: Logger; meter?: Meter | undefined }): Subscriber {
+  const { pubsub, postman, bulkPostman, log, meter } = options;
   /** What was started since the last start; undefined while stopped. */
   let life: Set<Running> | undefined;
 
   const begin = async (mine: Running, broker: NamedPubSub): Promise<void> => {
     const { spec } = mine;
     const { topic, metadata, bulkSubscribe } = spec;
-    const delivery = { spec, broker, log, routes: await compileRoutes(spec.rules), stop: mine.closing.signal };
+    const delivery = { spec, broker, log, meter, routes: await compileRoutes(spec.rules), stop: mine.closing.signal };
     const subscription = bulkSubscribe?.enabled
       ? await broker.bulkSubscribe({ topic, metadata, maxMessagesCount: bulkSubscribe.maxMessagesCount, maxAwaitDurationMs: bulkSubscribe.maxAwaitDurationMs }, createBulkDelivery({ ...delivery, postman: bulkPostman }))
       : await broker.subscribe({ topic, metadata }, createDelivery({ ...delivery, postman }));

@@ -1,8 +1,8 @@
 // core/meter.ts over the series of the registry: binds labels, hands out what counts (dapr/pkg/diagnostics/component_monitoring.go, service_monitoring.go).
 import { DaprError } from '../../../core/errors.ts';
-import { bound, type DeliveryStatus, type InvocationMeter, type Meter, now, type Operation, type PolicyMeter } from '../../../core/meter.ts';
+import { bound, type DeliveryStatus, type InvocationMeter, type Meter, now, type Operation, type PolicyEvent, type ResiliencyMeter } from '../../../core/meter.ts';
 import { errorCategories } from './error-category.ts';
-import type { Counter, FamilySpec, Gauge, Labels, Registry } from './registry.ts';
+import type { FamilySpec, Labels, Registry } from './registry.ts';
 import { bulkEgress, bulkIngress, components, egress, errorCodes, ingress, inputBinding, resiliency, runtimeComponents, serviceInvocation } from './series.ts';
 
 export interface MeterOptions {
@@ -50,10 +50,6 @@ export function createMeter({ registry, appId, namespace, latencyBounds, recordE
   const loaded = counted(runtimeComponents.loaded)({ app_id: appId });
   const initialized = counted(runtimeComponents.initTotal);
   const initFailed = counted(runtimeComponents.initFailTotal);
-  const resiliencyLoaded = counted(resiliency.loaded);
-  const applied = counted(resiliency.count);
-  const activated = counted(resiliency.activations);
-  const breakerState = registry.gauge(resiliency.breakerState);
   const errorCount = recordErrorCodes ? counted(errorCodes) : undefined;
   const categories = errorCount && errorCategories();
 
@@ -93,28 +89,44 @@ export function createMeter({ registry, appId, namespace, latencyBounds, recordE
     componentOpened: (type) => { initialized({ app_id: appId, component: type }).value++; },
     componentFailed: (type, name, reason) => { initFailed({ app_id: appId, component: type, componentName: name, reason }).value++; },
     invocation: invocationMeter(registry, appId, latencyBounds),
-    resiliencyLoaded: (name, inNamespace) => { resiliencyLoaded({ app_id: appId, name, namespace: inNamespace }).value++; },
-    policy: ({ name, namespace: inNamespace, flow, target }): PolicyMeter => {
-      const labels = { app_id: appId, name, namespace: inNamespace, flow_direction: flow, target };
-      const applications = new Map<string, Counter>();
-      let gauges: readonly (readonly [string, Gauge])[] | undefined;
-      return {
-        applied: (kind, state) => {
-          let count = applications.get(kind + state);
-          if (count === undefined) applications.set(kind + state, (count = applied({ ...labels, policy: kind, status: state })));
-          count.value++;
-          if (kind !== 'circuitbreaker') return;
-          gauges ??= breakerStates.map((status) => [status, breakerState({ ...labels, policy: kind, status })] as const);
-          for (const [status, gauge] of gauges) gauge.set(status === state ? 1 : 0);
-        },
-        activated: (kind, state) => { activated({ ...labels, policy: kind, status: state }).value++; },
-      };
-    },
+    resiliency: resiliencyMeter(registry, appId),
     failed: (error) => {
       if (errorCount === undefined || !(error instanceof DaprError)) return;
       const category = categories?.get(error.row);
       if (category !== undefined) errorCount({ app_id: appId, error_code: error.row.code, category }).value++;
     },
+  };
+}
+
+function resiliencyMeter(registry: Registry, appId: string): ResiliencyMeter {
+  const loaded = registry.counter(resiliency.loaded);
+  const applied = registry.counter(resiliency.count);
+  const activated = registry.counter(resiliency.activations);
+  const breakerState = registry.gauge(resiliency.breakerState);
+  const labelsOf = ({ direction, ...labels }: PolicyEvent): Labels => ({ ...labels, app_id: appId, flow_direction: direction });
+  /** What one event counts as, by its labels: policies run with every call. */
+  const known = new Map<string, () => void>();
+  const bind = (event: PolicyEvent): (() => void) => {
+    const labels = labelsOf(event);
+    const count = applied(labels);
+    const gauges = event.policy === 'circuitbreaker' ? breakerStates.map((status) => ({ gauge: breakerState({ ...labels, status }), value: status === event.status ? 1 : 0 })) : [];
+    return () => {
+      count.value++;
+      for (const { gauge, value } of gauges) gauge.set(value);
+    };
+  };
+  return {
+    loaded: ({ name, namespace }) => { loaded({ app_id: appId, name, namespace }).value++; },
+    applied: (event) => {
+      const key = `${event.policy} ${event.status} ${event.direction} ${event.target} ${event.name} ${event.namespace}`;
+      let count = known.get(key);
+      if (count === undefined) {
+        if (known.size >= 1024) known.clear();
+        known.set(key, (count = bind(event)));
+      }
+      count();
+    },
+    activated: (event) => { activated(labelsOf(event)).value++; },
   };
 }
 
