@@ -69,7 +69,15 @@ export function createBatch(exporter: SpanExporter, { maxQueue, maxBatch, delayM
     failing = true;
   };
   const exportOne = async (spans: readonly FinishedSpan[]): Promise<void> => {
-    const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), closed.signal]);
+    const limit = new AbortController();
+    const timeout = setTimeout(() => limit.abort(), timeoutMs);
+    try {
+      await tried(spans, AbortSignal.any([limit.signal, closed.signal]));
+    } finally {
+      clearTimeout(timeout);
+    }
+  };
+  const tried = async (spans: readonly FinishedSpan[], signal: AbortSignal): Promise<void> => {
     for (let waitMs = firstPauseMs; ; waitMs = Math.min(longestPauseMs, waitMs * 1.5)) {
       try {
         await exporter.export(spans, signal);
