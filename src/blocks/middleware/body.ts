@@ -18,3 +18,33 @@ export const brokenBody = (error: unknown): MiddlewareBody => ({
 
 /** All bytes of an answer's body. */
 export const answerBytes = async ({ body }: MiddlewareAnswer): Promise<Uint8Array> => (typeof body === 'string' ? new TextEncoder().encode(body) : (await readBody(body)).bytes);
+
+/** The same answer; `done` is called once: now, or when the last of a streamed body has gone or nobody wants it any more. */
+export function whenSent(answer: MiddlewareAnswer, done: () => void): MiddlewareAnswer {
+  const { body } = answer;
+  if (!(body instanceof ReadableStream)) {
+    done();
+    return answer;
+  }
+  const reader = body.getReader();
+  return {
+    ...answer,
+    body: new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        try {
+          const { done: ended, value } = await reader.read();
+          if (!ended) return controller.enqueue(value);
+          done();
+          controller.close();
+        } catch (error) {
+          done();
+          controller.error(error);
+        }
+      },
+      cancel: (reason) => {
+        done();
+        return reader.cancel(reason);
+      },
+    }, { highWaterMark: 0 }),
+  };
+}
