@@ -2,9 +2,11 @@
 import { BodyBroken, BodyTooLarge } from '../../core/host.ts';
 import { type ErrorName, fail } from '../../core/errors.ts';
 import { any, compactJson, compactText, goEscape, GoJsonError, goStringify, int, list, optionalString, type Reader, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
+import type { TracingMode } from '../../core/traceparent.ts';
 import type { GetResult, QueryResult } from '../../blocks/state/port.ts';
 import { type BulkItem, jsonOf, type SaveItem, type StateBlock } from '../../blocks/state/state.ts';
 import { answer, callOf, empty, firstJson, type Handler, header, type HttpCall, json, type Route, segment, universalBody } from './call.ts';
+import { callerTrace } from './event-trace.ts';
 import { queryMetadata, queryValue } from './path.ts';
 
 const setOptions = struct('state.SetStateOption', { concurrency: string, consistency: string });
@@ -39,11 +41,11 @@ const saveItem = (from: { key: string; value: unknown; etag: string | undefined;
   consistency: from.options.consistency,
 });
 
-export function stateRoutes(state: StateBlock): Route[] {
+export function stateRoutes(state: StateBlock, { tracing }: { tracing: TracingMode }): Route[] {
   const found = (call: HttpCall, result: GetResult): Response => {
     if (result.data === null) return empty(call);
     const headers = ['Content-Type', 'application/json'];
-    if (result.etag) headers.push('Etag', result.etag);
+    if (result.etag !== undefined) headers.push('Etag', result.etag);
     if (result.metadata !== undefined) for (const name in result.metadata) headers.push(`Metadata.${name}`, result.metadata[name] as string);
     return answer(call, 200, headers, result.data);
   };
@@ -100,13 +102,14 @@ export function stateRoutes(state: StateBlock): Route[] {
     const operations = body.operations.map(({ operation, request }) => {
       if (operation !== 'upsert' && operation !== 'delete') throw fail('stateOperationNotSupported', { operation });
       try {
-        return { operation, ...saveItem(transactionItem.read(request ?? null, ''), query) };
+        const read = transactionItem.read(request ?? null, '');
+        return { operation, ...saveItem(read, query), contentType: read.contentType };
       } catch (error) {
         if (error instanceof GoJsonError) throw fail('malformedBody', { error: error.message });
         throw error;
       }
     });
-    await store.transact(operations, { ...body.metadata, ...query }, call.context);
+    await store.transact(operations, { ...body.metadata, ...query }, call.context, callerTrace(call, tracing));
     return empty(call);
   };
 
@@ -153,7 +156,7 @@ function bulkItem({ key, data, etag, metadata, error }: BulkItem, encrypted: boo
   const problem = error ?? (value && 'error' in value ? value.error : undefined);
   let text = `{"key":${goStringify(key)}`;
   if (value && 'json' in value && error === undefined) text += `,"data":${embedded(value.json)}`;
-  if (etag) text += `,"etag":${goStringify(etag)}`;
+  if (etag !== undefined) text += `,"etag":${goStringify(etag)}`;
   if (metadata && Object.keys(metadata).length > 0) text += `,"metadata":${goStringify(metadata)}`;
   if (problem !== undefined) text += `,"error":${goStringify(problem)}`;
   return `${text}}`;
