@@ -7,6 +7,7 @@ export const manifest: Manifest = [
   { type: 'bindings.http', load: () => import('./bindings/http.ts') },
   { type: 'bindings.localstorage', load: () => import('./bindings/localstorage.ts') },
   { type: 'bindings.mqtt3', aliases: ['bindings.mqtt'], load: () => import('./bindings/mqtt3.ts') },
+  { type: 'bindings.rabbitmq', load: () => import('./bindings/rabbitmq.ts') },
   { type: 'bindings.redis', load: () => import('./bindings/redis.ts') },
   { type: 'configuration.in-memory', load: () => import('./configuration/in-memory.ts') },
   { type: 'configuration.local.file', load: () => import('./configuration/local.file.ts') },

@@ -7,6 +7,7 @@ export const manifest: Manifest = [
   { type: 'bindings.http', load: () => import('./bindings/http.ts') },
   { type: 'bindings.localstorage' },
   { type: 'bindings.mqtt3', aliases: ['bindings.mqtt'] },
+  { type: 'bindings.rabbitmq' },
   { type: 'bindings.redis' },
   { type: 'configuration.in-memory', load: () => import('./configuration/in-memory.ts') },
   { type: 'configuration.local.file' },

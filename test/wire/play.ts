@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../harness/ports.ts';
 import { type Started, start } from '../harness/process.ts';
-import { startMosquitto, startPostgres, startRedis } from '../harness/servers.ts';
+import { startMosquitto, startPostgres, startRabbitmq, startRedis } from '../harness/servers.ts';
 import { type ScriptedApp, startScriptedApp } from './app.ts';
 import { type Answer, type Door, exchange } from './exchange.ts';
 import { type FileContent, fill, fillDeep, type Scenario, type SidecarSpec, type Vars } from './scenario.ts';
@@ -25,11 +25,12 @@ export type Played = { seen: object[]; failure?: string; logs: Record<string, st
 
 type Stop = () => Promise<unknown>;
 
-const servers: Record<string, () => Promise<{ port: number; stop: Stop }>> = {
+const servers: Record<string, () => Promise<{ port: number; http?: number; stop: Stop }>> = {
   redis: () => startRedis({ flags: ['--notify-keyspace-events', 'KEA'] }),
   // -F: nothing here has to survive a power cut
   postgres: () => startPostgres({ flags: ['-F'] }),
   mosquitto: startMosquitto,
+  rabbitmq: () => startRabbitmq({ management: true }),
 };
 const portNames = ['http', 'grpc', 'internal', 'public', 'metrics', 'profile'];
 
@@ -64,6 +65,7 @@ async function run(stage: Stage, dir: string, command: string[], stops: Stop[], 
     const server = await launch();
     stops.push(server.stop);
     vars[`${name}.port`] = server.port;
+    if (server.http !== undefined) vars[`${name}.http`] = server.http;
   }
   for (const step of scenario.prepare ?? []) await perform(step, stage);
   const openApp = async (id: string, spec: Parameters<typeof startScriptedApp>[0]) => {
