@@ -9,7 +9,7 @@ import { saveAll } from './save.ts';
 
 const log = { info: () => undefined, debug: () => undefined, warn: () => undefined } as Partial<Logger> as Logger;
 const thrice = createPolicy({ name: 'p', timeoutMs: 0, retry: { ...defaultBackoff, durationMs: 1, maxRetries: 3, matches: () => true }, breaker: undefined, log });
-const requests = (...keys: string[]): SetRequest[] => keys.map((key) => ({ key, value: new Uint8Array(), metadata: {}, etag: undefined, concurrency: '', consistency: '' }));
+const requests = (...keys: string[]): SetRequest[] => keys.map((key) => ({ key, value: { json: '1' }, metadata: {}, etag: undefined, concurrency: '', consistency: '' }));
 
 /** Each key fails with its errors, one after another, then is written. */
 function store(errors: Record<string, (Error | undefined)[]>) {
