@@ -5,6 +5,7 @@
 //     --command 'CMD'        a Dapr-compatible sidecar, daprd's flags are appended; repeatable; `name=CMD` names its rows;
 //                            `built`, `built:node`, `built:bun` stand for this project's own (default: built)
 //     --url URL              a sidecar that runs already on this machine: state store `memory`, app id `bench-app`
+//     --watched              each command four times: without metrics and spans, with the one, the other, both; without bare programs
 //     --only WORDS           scenarios whose name contains one of these words: set, get, deliver, invoke-one, invoke-two
 //     --stores LIST          memory,sqlite,redis (default memory)
 //     --connections N        saturating: requests in flight (default 16)
@@ -28,8 +29,8 @@ import { median } from './load/samples.ts';
 import { plot } from './report/svg.ts';
 import { type ProcessRow, processTable, scenarioTable } from './report/text.ts';
 import { type Measured, measure, type Settings } from './rounds.ts';
-import { plan } from './scenarios.ts';
-import { type Command, type Process, readCommand, startAllBare, startHonoOnce, startOnce, startSubject, type Store, type Subject } from './subjects.ts';
+import { plan, type ScenarioPlan } from './scenarios.ts';
+import { type Bare, type Command, type Process, readCommand, startAllBare, startHonoOnce, startOnce, startSubject, type Store, type Subject, watchedForms } from './subjects.ts';
 import { usage } from './usage.ts';
 
 const { values: options } = parseArgs({
@@ -37,6 +38,7 @@ const { values: options } = parseArgs({
     runtime: { type: 'string', default: 'node' },
     command: { type: 'string', multiple: true },
     url: { type: 'string' },
+    watched: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
     stores: { type: 'string', default: 'memory' },
     connections: { type: 'string', default: '16' },
@@ -61,7 +63,8 @@ const settings: Settings = {
   connections: Number(options.connections),
   ...(options.rate ? { rate: Number(options.rate) } : {}),
 };
-const commands = (options.command ?? (options.url ? [] : ['built'])).map((text) => readCommand(text, runtime));
+const named = (options.command ?? (options.url ? [] : ['built'])).map((text) => readCommand(text, runtime));
+const commands = options.watched ? named.flatMap(watchedForms) : named;
 const honoName = `bare Hono (${runtime})`;
 const stores = options.stores.split(',') as Store[];
 
@@ -75,7 +78,7 @@ try {
 process.exit();
 
 async function bench(): Promise<void> {
-  const processes = await starts(commands);
+  const processes = options.watched ? [] : await starts(commands);
   const generator = startGenerator();
   stops.push(generator.stop);
   const deliveries = await freePort();
@@ -95,7 +98,7 @@ async function bench(): Promise<void> {
 
   const all: Measured[] = [];
   const words = options.only.split(',');
-  for (const scenario of plan(bare, runtime, subjects, stores).filter(({ name }) => words.some((word) => name.includes(word)))) {
+  for (const scenario of plans(bare, subjects).filter(({ name }) => words.some((word) => name.includes(word)))) {
     const measured = await measure(scenario, generator, settings);
     all.push(measured);
     console.log(`${scenarioTable(measured)}\n`);
@@ -105,10 +108,17 @@ async function bench(): Promise<void> {
     const { rssMb, anonMb } = usage(groups ?? []);
     Object.assign(row, { loadedRssMb: rssMb, loadedAnonMb: anonMb });
   }
-  console.log(processTable(processes));
+  if (processes.length > 0) console.log(processTable(processes));
   write(options.svg, plot(all));
   console.log(`\nplot: ${options.svg}`);
   if (options.json) write(options.json, JSON.stringify({ settings, scenarios: all, processes }, null, 1));
+}
+
+// forms of one command are held against each other, not against those of another
+function plans(bare: Bare, subjects: Subject[]): ScenarioPlan[] {
+  if (!options.watched) return plan(bare, runtime, subjects, stores);
+  return named.flatMap(({ name }) => plan(bare, runtime, subjects.filter((subject) => subject.name.startsWith(`${name} `)), stores)
+    .map((scenario) => ({ ...scenario, contenders: scenario.contenders.filter(({ role }) => role === 'plain' || role === 'subject') })));
 }
 
 // time to ready and idle memory, of each in turn

@@ -3,7 +3,7 @@ import type { Job } from './load/generator.ts';
 import { appId, type Bare, type Process, type Store, type Subject } from './subjects.ts';
 
 /** One row of a scenario's table. `bare`: the program that others are held against. */
-export type Contender = { name: string; role: 'direct' | 'bare' | 'subject'; process: Process; load: Pick<Job, 'requests' | 'publish'> };
+export type Contender = { name: string; role: 'direct' | 'bare' | 'plain' | 'subject'; process: Process; load: Pick<Job, 'requests' | 'publish'> };
 export type ScenarioPlan = { name: string; title: string; contenders: Contender[] };
 
 const value = JSON.stringify('x'.repeat(1000));
@@ -17,7 +17,7 @@ const call = (path: string) => ({ requests: [get(path)] });
 
 export function plan(bare: Bare, host: string, subjects: Subject[], stores: Store[]): ScenarioPlan[] {
   const rows = (part: 'state' | 'invoke' | 'invokeTwo' | 'deliver', load: Contender['load']): Contender[] =>
-    subjects.flatMap((subject) => (subject[part] ? [{ name: subject.name, role: 'subject', process: subject[part], load } as const] : []));
+    subjects.flatMap((subject) => (subject[part] ? [{ name: subject.name, role: subject.isPlain ? 'plain' : 'subject', process: subject[part], load } as const] : []));
   const direct: Contender = { name: 'the app itself', role: 'direct', process: bare.app, load: call('/x') };
   const hono = (load: Contender['load']): Contender => ({ name: `bare Hono (${host})`, role: 'bare', process: bare.hono, load });
   return [

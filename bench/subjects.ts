@@ -10,8 +10,9 @@ export type Store = 'memory' | 'sqlite' | 'redis';
 export type Process = { port: number; groups: number[]; stop(): Promise<unknown> };
 export type Bare = Record<'app' | 'hono' | 'relay' | 'twoRelays' | 'deliveryRelay', Process>;
 /** A sidecar beside the app, one that calls it through the first, and one whose app takes the deliveries. */
-export type Subject = { name: string; state?: Process; invoke?: Process; invokeTwo?: Process; deliver?: Process };
-export type Command = { name: string; words: string[] };
+export type Subject = { name: string; isPlain?: boolean; state?: Process; invoke?: Process; invokeTwo?: Process; deliver?: Process };
+/** `flags` and `tracing` (section of the Configuration) are what one form of a command differs in from another; `isPlain`: the form others are held against. */
+export type Command = { name: string; words: string[]; flags?: string[]; tracing?: object; isPlain?: boolean };
 
 export const appId = 'bench-app';
 const bin = (name: string) => resolve(import.meta.dirname, '../node_modules/.bin', name);
@@ -23,6 +24,20 @@ export function readCommand(text: string, runtime: Runtime): Command {
   if (!built) return { name: name ?? line.split(' ')[0]?.split('/').pop() ?? line, words: line.split(' ') };
   const host = (built[1] ?? runtime) as Runtime;
   return { name: `outrigger (${host})`, words: sidecarCommand(host) };
+}
+
+/** What watching a sidecar costs: the same command without metrics and spans, with the one, with the other, and with both. No span is sampled: the exporter's address is nobody's. */
+export function watchedForms({ name, words }: Command): Command[] {
+  const off = '--enable-metrics=false';
+  const unsampled = { samplingRate: '0.000000000001', zipkin: { endpointAddress: 'http://127.0.0.1:1/api/v2/spans' } };
+  const form = (what: string, more: Partial<Command>): Command => ({ name: `${name} ${what}`, words, ...more });
+  const silent = { samplingRate: '0' };
+  return [
+    form('unwatched', { flags: [off], tracing: silent, isPlain: true }),
+    form('+ metrics', { tracing: silent }),
+    form('+ spans, none sampled', { flags: [off], tracing: unsampled }),
+    form('+ both', { tracing: unsampled }),
+  ];
 }
 
 /** A bare program of this folder, listening on a fresh port. */
@@ -45,17 +60,17 @@ export async function startAllBare(runtime: 'node' | 'bun', deliveries: number):
   return { app, relay, twoRelays: both, hono: await startBare('hono', runtime), deliveryRelay: await startBare('relay', runtime, deliveries) };
 }
 
-export async function startSubject({ name, words }: Command, where: { app: number; deliveries: number; dir: string; redis?: number; stores: Store[] }): Promise<Subject> {
+export async function startSubject({ name, words, flags: own = [], tracing, isPlain = false }: Command, where: { app: number; deliveries: number; dir: string; redis?: number; stores: Store[] }): Promise<Subject> {
   // the two sidecars find each other through one file
   const names = join(where.dir, `names-${name.replaceAll(/\W+/g, '-')}.db`);
   const run = async (id: string, flags: string[], resources: Record<string, string>) => {
-    const sidecar = await startSidecar({ command: words, flags: [`--app-id=${id}`, '--log-level=warn', ...flags], resources, config: resolver(names), env: { DAPR_HOST_IP: '127.0.0.1' } });
+    const sidecar = await startSidecar({ command: words, flags: [`--app-id=${id}`, '--log-level=warn', ...own, ...flags], resources, config: configuration(names, tracing), env: { DAPR_HOST_IP: '127.0.0.1' } });
     return { port: sidecar.ports.http, groups: [sidecar.child.pid ?? 0], stop: () => sidecar.stop() };
   };
   const beside = await run(appId, [`--app-port=${where.app}`], Object.fromEntries(where.stores.map((store) => [`${store}.yaml`, stateStore(store, where)])));
   const caller = await run('bench-caller', [], {});
   const subscriber = await run('bench-subscriber', [`--app-port=${where.deliveries}`], { 'pubsub.yaml': pubsub, 'subscription.yaml': subscription });
-  return { name, state: beside, invoke: beside, invokeTwo: { ...caller, groups: [...caller.groups, ...beside.groups] }, deliver: subscriber };
+  return { name, isPlain, state: beside, invoke: beside, invokeTwo: { ...caller, groups: [...caller.groups, ...beside.groups] }, deliver: subscriber };
 }
 
 /** How long until it is ready, and what it holds a second later. `ready` is asked for 204. */
@@ -89,5 +104,5 @@ const component = (name: string, type: string, metadata: Record<string, string> 
   JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Component', metadata: { name }, spec: { type, version: 'v1', metadata: Object.entries(metadata).map(([name, value]) => ({ name, value })) } });
 const pubsub = component('memory', 'pubsub.in-memory');
 const subscription = JSON.stringify({ apiVersion: 'dapr.io/v2alpha1', kind: 'Subscription', metadata: { name: 'bench' }, spec: { pubsubname: 'memory', topic: 'bench', routes: { default: '/deliver' } } });
-const resolver = (file: string) =>
-  JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Configuration', metadata: { name: 'bench' }, spec: { nameResolution: { component: 'sqlite', version: 'v1', configuration: { connectionString: file } } } });
+const configuration = (file: string, tracing: object | undefined) =>
+  JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Configuration', metadata: { name: 'bench' }, spec: { nameResolution: { component: 'sqlite', version: 'v1', configuration: { connectionString: file } }, ...(tracing ? { tracing } : {}) } });

@@ -3,7 +3,7 @@ import { curveAt } from '../load/samples.ts';
 import type { Measured, Row } from '../rounds.ts';
 
 // what is measured stands out, what it is held against is grey
-const colours = { direct: ['#c4c7c5'], bare: ['#747775'], subject: ['#1a73e8', '#e8710a', '#188038', '#a142f4'] };
+const colours = { plain: ['#5f6368'], direct: ['#c4c7c5'], bare: ['#747775'], subject: ['#1a73e8', '#e8710a', '#188038', '#a142f4'] };
 const panel = { width: 430, height: 190, gap: 40 };
 
 export function plot(all: Measured[]): string {

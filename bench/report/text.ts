@@ -7,12 +7,14 @@ export type ProcessRow = { name: string; readyMs: number; idleRssMb: number; idl
 export function scenarioTable({ title, rate, rows }: Measured): string {
   const direct = rows.find(({ role }) => role === 'direct');
   const bare = rows.find(({ role }) => role === 'bare');
+  const plain = rows.find(({ role }) => role === 'plain');
   const most = Math.max(...rows.map(({ perSecond }) => perSecond));
   const cells = rows.map((row) => [
     row.name,
     whole(row.perSecond),
     ratio(row, bare),
     ratio(row, direct),
+    ratio(row, plain),
     `${whole(Math.min(...row.rounds))}–${whole(Math.max(...row.rounds))}`,
     row.cores.toFixed(2),
     ms(row.p50),
@@ -22,7 +24,7 @@ export function scenarioTable({ title, rate, rows }: Measured): string {
     trouble(row),
     bar(row.perSecond / most),
   ]);
-  return `${title}   (latency at ${whole(rate)}/s)\n${table(['', 'req/s', '÷ bare', '÷ app', 'rounds', 'cores', 'p50 ms', 'p90', 'p99', 'CPU µs', '', ''], cells)}`;
+  return `${title}   (latency at ${whole(rate)}/s)\n${table(['', 'req/s', '÷ bare', '÷ app', '÷ unwatched', 'rounds', 'cores', 'p50 ms', 'p90', 'p99', 'CPU µs', '', ''], cells)}`;
 }
 
 export function processTable(rows: ProcessRow[]): string {
