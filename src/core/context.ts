@@ -11,9 +11,9 @@ export interface CallContext {
 
 export const background: CallContext = { traceparent: '', tracestate: '', baggage: '' };
 
-/** The same call with another end: what else belongs to it stays. */
-export function withSignal(context: CallContext, signal: AbortSignal): CallContext {
+/** The same call with another end, which is made when somebody asks for it; what else belongs to the call stays. */
+export function withSignal(context: CallContext, signal: () => AbortSignal): CallContext {
   // Asked for before it is inherited: a trace that is made up at the first look must be made up once.
   void context.traceparent;
-  return Object.create(context, { signal: { value: signal, enumerable: true } }) as CallContext;
+  return Object.create(context, { signal: { get: signal, enumerable: true } }) as CallContext;
 }

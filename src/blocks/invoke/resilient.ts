@@ -4,7 +4,7 @@ import type { CallContext } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { AttemptEnded, Final, StatusFailure } from '../resiliency/failures.ts';
-import type { Policy } from '../resiliency/policy.ts';
+import type { Attempt, Policy } from '../resiliency/policy.ts';
 import type { InvokeRequest, InvokeResponse } from './invoke.ts';
 
 /** An answer outside 2xx and 3xx: the policy takes it for a failure, and where it is the last one the caller gets it. */
@@ -29,10 +29,10 @@ export async function invokeUnder(policy: Policy, given: InvokeRequest, context:
       answered = true;
       resolve(response);
     };
-    const once = async (limited: CallContext): Promise<() => Promise<void>> => {
+    const once = async (limited: CallContext, attempt: Attempt): Promise<() => Promise<void>> => {
       const response = await call(request, limited);
       const { body, status } = response;
-      if (limited.signal?.aborted) {
+      if (attempt.late) {
         if (body instanceof ReadableStream) body.cancel().catch(() => undefined);
         throw new Final(new AttemptEnded('canceled'));
       }
@@ -47,7 +47,7 @@ export async function invokeUnder(policy: Policy, given: InvokeRequest, context:
     policy
       .run(context, async (limited, attempt) => {
         if (streaming) attempt.last();
-        const passOn = await once(limited);
+        const passOn = await once(limited, attempt);
         attempt.last();
         await passOn();
       })

@@ -20,10 +20,10 @@ export async function publishAll(port: PubSub, topic: string, entries: readonly 
   let pending = entries;
   let last: BulkFailures | undefined;
   try {
-    await policy.run(context, async (limited) => {
+    await policy.run(context, async (limited, attempt) => {
       const outcome = await publishOnce(port, topic, pending, maxParallel, limited);
-      // too late to matter: these entries are being sent again, or were given up
-      if (limited.signal?.aborted) return;
+      // these entries are being sent again, or were given up
+      if (attempt.late) return;
       last = outcome;
       const ids = new Set(outcome.failed.map(({ entryId }) => entryId));
       pending = pending.filter(({ entryId }) => ids.has(entryId));

@@ -96,11 +96,11 @@ describe('a timeout', () => {
     await new Promise((done) => setTimeout(done, 40));
     expect(late).toEqual([7]);
   });
-  it('keeps the rest of the context, and ends when the caller leaves', async () => {
+  it('keeps the rest of the context, and work that looks at its signal ends when the caller leaves', async () => {
     const caller = new AbortController();
     const context: CallContext = { traceparent: 'tp', tracestate: 'ts', baggage: 'b', signal: caller.signal };
     let seen: CallContext | undefined;
-    const run = policy({ timeoutMs: 60_000 }).run(context, async (limited) => { seen = limited; await never(); });
+    const run = policy({ timeoutMs: 60_000 }).run(context, async (limited) => { seen = limited; void limited.signal; await never(); });
     setTimeout(() => caller.abort(), 10);
     expect(await outcome(run)).toBe('AttemptEnded: context canceled');
     expect([seen?.traceparent, seen?.tracestate, seen?.baggage, seen?.signal?.aborted]).toEqual(['tp', 'ts', 'b', true]);

@@ -16,6 +16,8 @@ export interface Retry extends Backoff {
 export interface Attempt {
   /** From 1. */
   readonly number: number;
+  /** Its timeout has run out: what it does now is of no use. */
+  readonly late: boolean;
   /** Whatever comes of this try, there is no other: its input is used up, or its answer is on the way to the caller. */
   last(): void;
 }
@@ -71,16 +73,17 @@ export function createPolicy({ name, timeoutMs, retry, breaker, log, observer }:
         if (breaker) observer.applied('circuitbreaker', breaker.state());
       }
       let timedOut = false;
-      const onTimeout = () => {
-        if (!timedOut) observer?.activated('timeout', '');
-        timedOut = true;
-      };
       const waits = retry && waitsOf(retry);
       let repeated = false;
       let isLast = false;
       const last = () => { isLast = true; };
       for (let number = 1; ; number++) {
-        const attempt: Attempt = { number, last };
+        const attempt = { number, last, late: false };
+        const onTimeout = () => {
+          attempt.late = true;
+          if (!timedOut) observer?.activated('timeout', '');
+          timedOut = true;
+        };
         const timed = timeoutMs > 0 ? () => withTimeout(context, timeoutMs, (limited) => work(limited, attempt), onTimeout, dispose) : () => work(context, attempt);
         try {
           const result = breaker ? await guarded(breaker, timed, observer) : await timed();
@@ -128,35 +131,41 @@ async function guarded<T>(breaker: Breaker, work: () => T | Promise<T>, observer
 /** Nobody waits longer than this for the work; work that heeds its signal ends as well. */
 function withTimeout<T>(context: CallContext, ms: number, work: (context: CallContext) => T | Promise<T>, onTimeout: () => void, dispose: ((late: T) => void) | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
-    const outer = context.signal;
-    const limit = new AbortController();
-    let ended = false;
+    let failure: AttemptEnded | undefined;
+    // Made for those who look at it: most calls are over before anybody does.
+    let limit: AbortController | undefined;
+    let outer: AbortSignal | undefined;
     const end = (reason: AttemptEnded['reason']) => {
-      if (ended) return;
       over();
       if (reason === 'deadline') onTimeout();
-      const failure = new AttemptEnded(reason);
+      failure = new AttemptEnded(reason);
       reject(failure);
-      limit.abort(failure);
+      limit?.abort(failure);
     };
     const canceled = () => end('canceled');
     const over = () => {
-      ended = true;
       clearTimeout(timer);
       outer?.removeEventListener('abort', canceled);
     };
+    const signal = (): AbortSignal => {
+      if (limit !== undefined) return limit.signal;
+      limit = new AbortController();
+      outer = context.signal;
+      if (failure !== undefined) limit.abort(failure);
+      else if (outer?.aborted) canceled();
+      else outer?.addEventListener('abort', canceled, { once: true });
+      return limit.signal;
+    };
     const timer = setTimeout(end, Math.min(ms, longestWait), 'deadline');
-    if (outer?.aborted) return canceled();
-    outer?.addEventListener('abort', canceled, { once: true });
-    const run = async () => work(withSignal(context, limit.signal));
+    const run = async () => work(withSignal(context, signal));
     run().then(
       (result) => {
-        if (ended) return dispose?.(result);
+        if (failure !== undefined) return dispose?.(result);
         over();
         resolve(result);
       },
       (error) => {
-        if (ended) return;
+        if (failure !== undefined) return;
         over();
         reject(error);
       },

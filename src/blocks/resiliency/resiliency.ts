@@ -89,6 +89,8 @@ export function createResiliency({ log, observer }: { log: Logger; observer?: Re
   const componentBreakers = new Map<string, Breaker>();
   const components = new Map<string, Policy | undefined>();
   const builtIns = new Map<BuiltInName, Policy>();
+  /** False: no component has a policy, and none is looked for. */
+  let concernsComponents = false;
   let latest = { name: '', namespace: '' };
   let defaults: { app: Choice | undefined; actor: Choice | undefined } = { app: undefined, actor: undefined };
 
@@ -128,6 +130,7 @@ export function createResiliency({ log, observer }: { log: Logger; observer?: Re
   };
   /** Decided once for each component. */
   const ofComponent = (name: string, type: ComponentType, direction: Direction): Policy | undefined => {
+    if (!concernsComponents) return undefined;
     const key = `${direction} ${type} ${name}`;
     const known = components.get(key);
     if (known !== undefined || components.has(key)) return known;
@@ -163,6 +166,8 @@ export function createResiliency({ log, observer }: { log: Logger; observer?: Re
       }
       components.clear();
       builtIns.clear();
+      const names = [policies.timeouts, policies.retries, policies.breakers].flatMap((named) => [...named.keys()]);
+      concernsComponents = targets.components.size > 0 || names.some((name) => name.startsWith('Default'));
       defaults = { app: defaultOf(['App']), actor: defaultOf(['Actor']) };
     },
     app: (id) => {

@@ -19,10 +19,10 @@ export async function saveAll(port: StateStore, requests: readonly SetRequest[],
   if (policy === undefined) return fulfilled(await write(port, requests, maxParallel, context));
   let pending = requests;
   const refused: Failure[] = [];
-  await policy.run(context, async (limited) => {
+  await policy.run(context, async (limited, attempt) => {
     const failures = await write(port, pending, maxParallel, limited);
-    // too late to matter: the next try has begun, or nobody waits
-    if (limited.signal?.aborted) return;
+    // the next try has begun, or nobody waits any more
+    if (attempt.late) return;
     const again = failures.filter(({ error }) => !isRefusal(error));
     refused.push(...failures.filter(({ error }) => isRefusal(error)));
     if (again.length > 0) {
