@@ -18,6 +18,7 @@ import { openResolver } from '../blocks/invoke/resolver.ts';
 import { createLockBlock } from '../blocks/lock/lock.ts';
 import { createMetadataBlock } from '../blocks/metadata/metadata.ts';
 import { createPipeline } from '../blocks/middleware/pipeline.ts';
+import { createOutbox } from '../blocks/outbox/outbox.ts';
 import { createPubSubBlock } from '../blocks/pubsub/pubsub.ts';
 import { createResiliency } from '../blocks/resiliency/resiliency.ts';
 import { enabledFeatures } from '../blocks/resources/features.ts';
@@ -116,9 +117,10 @@ export function createApp(options: AppOptions): Outrigger {
   let initialized = false;
 
   const resiliency = createResiliency({ log, observer: meter?.resiliency });
-  const state = count.state(createStateBlock({ components, resiliency, appId, namespace, maxParallel: host.maxParallel }));
   const secrets = count.secrets(createSecretsBlock({ components, resiliency, scopes: configuration.secrets.scopes }));
   const pubsub = count.pubsub(createPubSubBlock({ components, resiliency, appId, namespace, maxParallel: host.maxParallel }));
+  const outbox = createOutbox({ components, pubsub, appId, namespace, log });
+  const state = count.state(createStateBlock({ components, outbox, resiliency, appId, namespace, maxParallel: host.maxParallel }));
   /** Replaced by hot reload. */
   let listed = resources;
   const spans = createTracing(configuration.tracing, { host, appId, log });
@@ -145,7 +147,7 @@ export function createApp(options: AppOptions): Outrigger {
   const channel = createAppChannel(settings, { ...host, http: count.requests(http) }, { isHealthy: () => watch.healthy });
   const watch = createAppWatch({ app: settings.app, origin: channel?.origin, http: count.probes(host.http), tcp: host.tcp, log, onChange: (healthy) => appChanged(healthy) });
   const subscriptions = createSubscriptions({
-    ...tracing, appId, pubsub, channel, log, meter, componentCount: () => components.pubsub.size, resources: resources.subscriptions, askApp: settings.app.initEndpoints.subscribe,
+    ...tracing, appId, pubsub, channel, log, meter, componentCount: () => components.pubsub.size, outbox: outbox.reader, resources: resources.subscriptions, askApp: settings.app.initEndpoints.subscribe,
   });
   const inputs = channel && createInputs({ components, resiliency, meter, app: createBindingApp({ ...tracing, channel, optionsTimeoutMs: settings.app.bindingOptionsTimeoutMs }), log });
   /** The app was found, fell ill or recovered: what is delivered to it starts and stops here. */
@@ -193,7 +195,7 @@ export function createApp(options: AppOptions): Outrigger {
   const open = [...healthRoutes(health, appId), ...metadataRoutes(metadata)];
   const routes: Route[] = [
     ...open,
-    ...stateRoutes(state),
+    ...stateRoutes(state, tracing),
     ...secretsRoutes(secrets),
     ...bindingsRoutes(count.bindings(createBindingsBlock({ components, resiliency })), tracing),
     ...configurationRoutes(count.configuration(createConfigurationBlock({ components, resiliency })), channel && createConfigurationApp({ channel, resiliency, log })),
@@ -251,7 +253,7 @@ export function createApp(options: AppOptions): Outrigger {
     stop: async () => {
       reload?.stop();
       opened();
-      await Promise.all([subscriptions.stop(), inputs?.stop()]);
+      await Promise.all([subscriptions.close(), inputs?.stop()]);
       await addresses.close();
       await channel?.close();
       await closeComponents();

@@ -84,7 +84,7 @@ export function createReload(options: ReloadOptions): Reload {
   /** Starts what waited for the components that came. */
   const messages = async (before: ReadonlySet<Loaded>): Promise<void> => {
     const blocks = new Set(components.all().filter((component) => !before.has(component)).map((component) => component.block));
-    if (blocks.has('pubsub')) await subscriptions.resume();
+    if (blocks.has('pubsub') || blocks.has('state')) await subscriptions.resume(); // state stores for their outbox
     if (blocks.has('bindings')) await inputs?.resume();
   };
 

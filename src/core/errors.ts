@@ -74,6 +74,8 @@ export const rows = {
   pubsubForbidden: row('ERR_PUBSUB_FORBIDDEN', 403, 'PermissionDenied', 'topic {topic} is not allowed for app id {appId}', { reason: 'DAPR_PUBSUB_FORBIDDEN', resource: 'pubsub' }),
   pubsubPublish: row('ERR_PUBSUB_PUBLISH_MESSAGE', 500, 'Internal', 'error when publishing to topic {topic} in pubsub {pubsub}: {error}', { reason: 'DAPR_PUBSUB_PUBLISH_MESSAGE', resource: 'pubsub' }),
 
+  outboxPublish: row('ERR_PUBLISH_OUTBOX', 500, 'Internal', 'error while publishing outbox message: {error}', { reason: 'DAPR_PUBSUB_OUTBOX' }),
+
   // bindings, invocation
   bindingInvoke: row('ERR_INVOKE_OUTPUT_BINDING', 500, 'Internal', 'error invoking output binding {name}: {error}'),
   invokeNoAppId: row('ERR_DIRECT_INVOKE', 404, 'NotFound', 'failed getting app id either from the URL path or the header dapr-app-id'),

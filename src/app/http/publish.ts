@@ -10,6 +10,7 @@ import type { TracingRules } from '../observability/tracing/tracing.ts';
 import { isBinary, isCloudEvent, isJson, isText } from '../../blocks/pubsub/content-type.ts';
 import type { BulkEntry, EventTrace, PubSubBlock } from '../../blocks/pubsub/pubsub.ts';
 import { answer, bodyBytes, callOf, empty, type Handler, header, type HttpCall, rest, type Route, segment } from './call.ts';
+import { callerTrace, untraced } from './event-trace.ts';
 import { decodedPath, queryMetadata } from './path.ts';
 
 export interface PublishOptions extends TracingRules {
@@ -19,14 +20,7 @@ export interface PublishOptions extends TracingRules {
 export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Route[] {
   const { appId, tracing, samplingRate, recorder } = options;
 
-  /** In `echo` mode the event carries the caller's trace only; a trace made up for the answer would lead nowhere. */
-  const traceOf = (call: HttpCall): EventTrace => {
-    const { traceparent, tracestate } = call.context;
-    if (tracing === 'off') return untraced;
-    if (tracing === 'spans') return { traceparent, tracestate };
-    const given = readTraceparent(header(call, 'traceparent'));
-    return given === undefined ? untraced : { traceparent: given, tracestate };
-  };
+  const traceOf = (call: HttpCall): EventTrace => callerTrace(call, tracing);
   /** Entries of a bulk request have spans of their own, even where tracing is off (dapr/pkg/diagnostics StartProducerSpanChildFromParent). */
   const entryTrace = (caller: EventTrace, name: string, spans: Span[]): EventTrace => {
     if (tracing === 'echo') return caller;
@@ -99,8 +93,6 @@ export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Rou
     { methods: write, path: 'v1.0/publish/:pubsubname/:topic{.+}', name: 'PublishEvent', group: 'publish/v1', handler: publish },
   ];
 }
-
-const untraced: EventTrace = { traceparent: '', tracestate: '' };
 
 /**
  * Metadata of the request counts for every entry, what an entry says itself wins. (Upstream leaves it out of entries without metadata.)

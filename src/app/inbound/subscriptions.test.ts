@@ -43,7 +43,7 @@ function sidecar(told: Reply[], options: { answer?: Reply; properties?: Record<s
   const subscriptions = createSubscriptions({
     appId: 'shop', channel, log, pubsub: createPubSubBlock({ components, appId: 'shop', namespace: '', maxParallel: 10 }), componentCount: () => components.pubsub.size,
     resources: [{ name: 'd', namespace: '', scopes: [], source: { file: '', document: 1 }, pubsubName: 'bus', topic: 'declared', rules: [{ match: '', path: '/declared' }], metadata: {}, deadLetterTopic: '' }],
-    askApp: true, tracing: 'echo', samplingRate: 1,
+    askApp: true, tracing: 'echo', samplingRate: 1, outbox: { start: async () => undefined, release: async () => undefined, stop: async () => undefined },
   });
   const deliver = (topic: string, text = '{"id":"1"}'): Promise<void> => handlers.get(topic)!({ topic, data: utf8(text), metadata: {} } satisfies Message, background);
   return { subscriptions, handlers, closed, requests, logged, deliver };

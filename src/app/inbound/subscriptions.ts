@@ -8,6 +8,7 @@ import type { Logger } from '../../core/log.ts';
 import type { Meter } from '../../core/meter.ts';
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
 import type { SubscriptionView } from '../../blocks/metadata/metadata.ts';
+import type { OutboxReader } from '../../blocks/outbox/reader.ts';
 import type { PubSubBlock } from '../../blocks/pubsub/pubsub.ts';
 import { checkRules } from '../../blocks/pubsub/routes.ts';
 import { createSubscriber } from '../../blocks/pubsub/subscriber.ts';
@@ -23,6 +24,8 @@ export interface SubscriptionsOptions extends TracingRules {
   componentCount(): number;
   /** undefined: no app. Subscriptions are then only listed. */
   channel: AppChannel | undefined;
+  /** Lives beside the subscriptions: it begins when the app is ready, but goes on when the app is unhealthy. */
+  outbox: OutboxReader;
   resources: readonly SubscriptionResource[];
   /** False: --disable-init-endpoints subscribe. */
   askApp: boolean;
@@ -46,6 +49,8 @@ export interface Subscriptions {
   resume(): Promise<void>;
   /** The app is not ready any more, or the sidecar ends: takes no more messages, waits for those at the app. */
   stop(): Promise<void>;
+  /** For good, with the outbox. */
+  close(): Promise<void>;
 }
 
 export function createSubscriptions(options: SubscriptionsOptions): Subscriptions {
@@ -62,6 +67,13 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     const mine = ++turn;
     appReady = true;
     if (options.componentCount() === 0) return;
+    try {
+      return await subscribe(mine);
+    } finally {
+      await options.outbox.start(); // after the subscriptions, which its events may be for
+    }
+  };
+  const subscribe = async (mine: number): Promise<void> => {
     if (channel === undefined) return log.warn('app channel not initialized, make sure -app-port is specified if pubsub subscription is required');
     if (!asked && options.askApp) {
       try {
@@ -79,6 +91,12 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     await subscriber.start(subscriptions.all());
   };
 
+  const stop = (): Promise<void> => {
+    turn++;
+    appReady = false;
+    return subscriber.stop();
+  };
+
   return {
     view: () => subscriptions.view(),
     start,
@@ -88,13 +106,15 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
       subscriptions.setDeclared(resources);
       return subscriber.update(subscriptions.all());
     },
-    release: (name) => subscriber.release(name),
-    resume: () => (!appReady ? Promise.resolve() : asked ? subscriber.update(subscriptions.all()) : start()),
-    stop: () => {
-      turn++;
-      appReady = false;
-      return subscriber.stop();
+    release: async (name) => void (await Promise.all([subscriber.release(name), options.outbox.release(name)])),
+    resume: async () => {
+      if (!appReady) return;
+      if (!asked) return start();
+      await subscriber.update(subscriptions.all());
+      await options.outbox.start();
     },
+    stop,
+    close: async () => void (await Promise.all([stop(), options.outbox.stop()])),
   };
 }
 

@@ -119,11 +119,6 @@ describe('what upstream says about', () => {
   test.each(['state.elsewhere', 'state.left-out'])('a type that cannot run here: %s', async (type) => expect(await say(component('c', type))).toBe(wrapped('CREATE_COMPONENT_FAILURE', `c (${type}/v1)`, `component c (${type}/v1) is not available on this runtime`)));
 });
 
-test.each(['outboxPublishPubsub', 'OutboxPublishTopic'])('a state store that asks for what is not built does not load: %s', async (name) => {
-  expect(await start().messageOf(component('c', 'state.good', { values: { [name]: 'x' } }))).toMatch(/which this release of Outrigger does not have; without it the store would/);
-  expect(await start().messageOf(component('c', 'pubsub.good', { values: { [name]: 'x' } }))).toBe('');
-});
-
 test('with ignoreErrors a failure is logged and the rest goes on', async () => {
   const { processor, lines, loaded } = start();
   await processor.load([component('a', 'state.nope', { ignoreErrors: true }), component('b')]);

@@ -2,7 +2,7 @@
 import { textOf } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
-import { type Properties, property } from '../../core/metadata.ts';
+import type { Properties } from '../../core/metadata.ts';
 import type { Meter } from '../../core/meter.ts';
 import { worksAs } from '../bindings/direction.ts';
 import { lockPrefixOf } from '../lock/keys.ts';
@@ -144,9 +144,6 @@ export function createProcessor(options: ProcessorOptions): Processor {
   };
 
   const checkStateStore = (resource: ComponentResource, properties: Properties): void => {
-    for (const [name, what] of notBuilt) {
-      if (property(properties, name) !== undefined) throw new Error(`metadata property ${name} asks for ${what}, which this release of Outrigger does not have; without it the store would ${consequence[what]}`);
-    }
     try {
       prefixOf(properties, { store: resource.name, appId, namespace });
     } catch (error) {
@@ -228,13 +225,6 @@ export function createProcessor(options: ProcessorOptions): Processor {
     parked: () => [...waiting.values()].flat(),
   };
 }
-
-/** What metadata of a state store asks for that is not built; loading the store without it would break a promise silently. */
-const notBuilt: readonly (readonly [string, 'the outbox'])[] = [
-  ['outboxPublishPubsub', 'the outbox'],
-  ['outboxPublishTopic', 'the outbox'],
-];
-const consequence = { 'the outbox': 'write state without publishing its events' } as const;
 
 /** Middleware is not counted as opened, a binding once for each direction it works in. */
 function timesOpened(category: Block, { features }: AnyDefinition, properties: Properties): number {

@@ -61,13 +61,17 @@ function wrapped(input: EnvelopeInput, expiration: string | undefined): string {
 }
 
 /** Bytes that are no text travel as base64 whatever they claim to be: upstream puts U+FFFD in their place and so loses them. */
-function dataField(data: Uint8Array, contentType: string): string {
+export function dataAttribute(data: Uint8Array, contentType: string): ['data' | 'data_base64', string] {
   if (isJson(contentType)) {
     const value = parseExact(textOfBytes(data));
-    if (value !== undefined) return `"data":${printExact(value)}`;
+    if (value !== undefined) return ['data', printExact(value)];
   }
   const text = isBinary(contentType) || isProtobufEvent(contentType, data) ? undefined : strictText(data);
-  return text === undefined ? `"data_base64":"${toBase64(data)}"` : `"data":${quote(text)}`;
+  return text === undefined ? ['data_base64', `"${toBase64(data)}"`] : ['data', quote(text)];
+}
+function dataField(data: Uint8Array, contentType: string): string {
+  const [name, json] = dataAttribute(data, contentType);
+  return `"${name}":${json}`;
 }
 
 /** A finished CloudEvent: kept as it is, with what is missing filled in. */

@@ -23,7 +23,7 @@ function measuredStore(store: NamedStateStore, of: (operation: string) => Return
     delete: async (key, options, context) => measured(remove, () => store.delete(key, options, context)),
     // asking for no keys asks nobody
     bulkGet: async (keys, options, context) => (keys.length === 0 ? store.bulkGet(keys, options, context) : measured(bulkGet, () => store.bulkGet(keys, options, context))),
-    transact: async (operations, metadata, context) => measured(transaction, () => store.transact(operations, metadata, context)),
+    transact: async (...call) => measured(transaction, () => store.transact(...call)),
     query: async (text, metadata, context) => measured(query, () => store.query(text, metadata, context)),
   };
 }

@@ -3,13 +3,14 @@ import type { CallContext } from '../../core/context.ts';
 import { AdapterError, type DaprError, fail, helpDetail, infoDetail, resourceDetail, textOf } from '../../core/errors.ts';
 import { textOfBytes } from '../../core/go-json.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
-import type { Policy } from '../resiliency/policy.ts';
+import type { Outbox, OutboxOperation } from '../outbox/outbox.ts';
+import type { EventTrace } from '../pubsub/pubsub.ts';
 import type { Resiliency } from '../resiliency/resiliency.ts';
 import type { StateEncryption } from './encryption.ts';
 import { eachOf } from './each.ts';
 import { addressable, type KeyChoice, storedPattern } from './keys-like.ts';
 import { prefixOf, refuse, storedKey, userKey } from './keys.ts';
-import type { BulkGetResult, DeleteRequest, GetResult, QueryResult, SetRequest, StateStore, TransactionOperation } from './port.ts';
+import type { BulkGetResult, DeleteRequest, GetResult, QueryResult, SetRequest, StateStore } from './port.ts';
 import { parseQuery, type StateQuery } from './query.ts';
 import { type PolicedStore, underPolicy } from './resilient.ts';
 import { saveAll } from './save.ts';
@@ -17,7 +18,7 @@ import { saveAll } from './save.ts';
 // What callers ask for and get: the port's own shapes, with the user's keys in place of stored ones.
 export type SaveItem = SetRequest;
 export type DeleteOptions = Omit<DeleteRequest, 'key'>;
-export type Operation = { operation: string } & SaveItem;
+export type Operation = { operation: string; contentType?: string | undefined } & SaveItem;
 /** A bulk item as the API shows it: `data` null where missing or failed. */
 export type BulkItem = BulkGetResult;
 
@@ -32,7 +33,8 @@ export interface NamedStateStore {
   bulkGet(keys: string[], options: { parallelism: number; metadata: Record<string, string> }, context: CallContext): Promise<BulkItem[]>;
   /** Throws at once when the store has no transactions; call before reading the body. */
   requireTransactions(): void;
-  transact(operations: Operation[], metadata: Record<string, string>, context: CallContext): Promise<void>;
+  /** `trace`: the one that events of the outbox carry. */
+  transact(operations: Operation[], metadata: Record<string, string>, context: CallContext, trace?: EventTrace): Promise<void>;
   /** `text` is the query as JSON. Finds what other apps keep in the same table too, as daprd does. */
   query(text: string, metadata: Record<string, string>, context: CallContext): Promise<{ results: QueryResult[]; token?: string | undefined }>;
   /** Throws at once when the store cannot list keys; call before reading the body. */
@@ -52,7 +54,16 @@ export interface StateBlock {
   store(name: string): NamedStateStore;
 }
 
-export function createStateBlock(options: { components: ComponentStore; appId: string; namespace: string; maxParallel: number; resiliency?: Resiliency }): StateBlock {
+export interface StateOptions {
+  components: ComponentStore;
+  appId: string;
+  namespace: string;
+  maxParallel: number;
+  resiliency?: Resiliency;
+  outbox?: Outbox;
+}
+
+export function createStateBlock(options: StateOptions): StateBlock {
   const { components, appId } = options;
   const opened = new WeakMap<Loaded, NamedStateStore>();
   return {
@@ -64,14 +75,15 @@ export function createStateBlock(options: { components: ComponentStore; appId: s
         throw fail('stateStoreNotFound', { store: name }, { details: details('DAPR_STATE_NOT_FOUND') });
       }
       let store = opened.get(loaded);
-      if (store === undefined) opened.set(loaded, (store = namedStore(loaded, prefixOf(loaded.properties, { store: name, appId, namespace: options.namespace }), options.maxParallel, options.resiliency?.outbound(name, 'Statestore'))));
+      if (store === undefined) opened.set(loaded, (store = namedStore(loaded, prefixOf(loaded.properties, { store: name, appId, namespace: options.namespace }), options)));
       return store;
     },
   };
 }
 
-function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxParallel: number, policy: Policy | undefined): NamedStateStore {
+function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, { maxParallel, resiliency, outbox }: StateOptions): NamedStateStore {
   const { name, encryption } = loaded;
+  const policy = resiliency?.outbound(name, 'Statestore');
   const port: PolicedStore & Pick<StateStore, 'maxTransactionOperations'> = policy ? { ...underPolicy(loaded.port, policy), maxTransactionOperations: loaded.port.maxTransactionOperations } : loaded.port;
   const transactional = loaded.features.includes('TRANSACTIONAL') && port.transact !== undefined;
   const toStored = (key: string, field = key) => {
@@ -162,8 +174,8 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
         ],
       });
     },
-    transact: async (operations, metadata, context) => {
-      const requests = operations.map(({ operation, ...item }): TransactionOperation => {
+    transact: async (operations, metadata, context, trace = untraced) => {
+      const requests = operations.map(({ operation, ...item }): OutboxOperation => {
         if (operation === 'upsert') return { operation, ...setRequest(item, toStored(item.key, '')) };
         if (operation === 'delete') return { operation, ...setRequest(item, toStored(item.key, '')) };
         throw fail('stateOperationNotSupported', { operation });
@@ -173,11 +185,15 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
         const counts = { currentOpsTransaction: String(requests.length), maxOpsPerTransaction: String(max) };
         throw fail('stateTooManyTransactions', { count: requests.length, max }, { details: [resourceDetail('state', name), infoDetail('DAPR_STATE_TOO_MANY_TRANSACTIONS', counts)] });
       }
+      const failure = (error: unknown) => fail('stateTransaction', { error: textOf(error) }, { cause: error });
+      if (encryption !== undefined) await sealAll(requests.filter((request) => request.operation === 'upsert')).catch((error: unknown) => { throw failure(error); });
+      // what an encrypted store keeps sealed its events carry sealed
+      const prepared = await outbox?.prepare(loaded, requests, trace, context);
       try {
-        if (encryption !== undefined) await sealAll(requests.filter((request) => request.operation === 'upsert'));
-        await port.transact!(requests, metadata, context);
+        await port.transact!(prepared?.operations ?? requests, metadata, context);
       } catch (error) {
-        throw fail('stateTransaction', { error: textOf(error) }, { cause: error });
+        await prepared?.failed(error);
+        throw failure(error);
       }
     },
     query: async (text, metadata, context) => {
@@ -216,6 +232,8 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, maxP
     },
   };
 }
+
+const untraced: EventTrace = { traceparent: '', tracestate: '' };
 
 /** In place; an item that cannot be opened keeps its etag beside the error. */
 async function openAll(items: BulkItem[], encryption: StateEncryption | undefined): Promise<BulkItem[]> {
