@@ -63,7 +63,7 @@ export interface AmqpLink {
 /** Connects once, so that wrong settings show at once; later connections are made when a channel is asked for. */
 export async function openAmqp(host: Host, settings: AmqpSettings, log: Logger): Promise<AmqpLink> {
   if (host.tcp === undefined) throw new Error(`RabbitMQ needs TCP sockets, which this runtime (${host.runtime}) does not have`);
-  const amqp = await import('amqplib');
+  const { default: amqp } = (await import('amqplib')) as unknown as { default: typeof import('amqplib') }; // CommonJS: once bundled, `default` is all it exports
   const { address, tls, external, heartbeat, name } = settings;
   let connection: Promise<ChannelModel> | undefined;
   let closed = false;
