@@ -1,6 +1,6 @@
 // Real servers for tests (Redis, PostgreSQL, MQTT), started from installed binaries on free loopback ports, ended by id.
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { redisClient } from './resp.ts';
 
 export { freePort } from './ports.ts';
 
-export type ServerName = 'moto' | 'redis' | 'postgres' | 'mosquitto' | 'nats' | 'rabbitmq' | 'sqlite3';
+export type ServerName = 'moto' | 'redis' | 'postgres' | 'mosquitto' | 'nats' | 'kafka' | 'rabbitmq' | 'sqlite3';
 export type RedisServer = Awaited<ReturnType<typeof startRedis>>;
 export type PostgresServer = Awaited<ReturnType<typeof startPostgres>>;
 
@@ -34,8 +34,10 @@ const needs: Record<ServerName, { programs: string[]; debian: string } | { progr
   mosquitto: { programs: ['mosquitto'], debian: 'mosquitto' },
   nats: { programs: ['nats-server'], debian: 'nats-server' },
   rabbitmq: { programs: ['rabbitmq-defaults', 'erl', 'epmd'], debian: 'rabbitmq-server' },
+  kafka: { programs: ['java'], debian: 'default-jre-headless' },
   sqlite3: { programs: ['sqlite3'], debian: 'sqlite3' },
 };
+const kafkaJars = resolve(import.meta.dirname, '../../.data/kafka');
 
 const folders = () => [...postgresFolders(), pythonFolder, '/usr/lib/rabbitmq/bin'];
 
@@ -43,6 +45,7 @@ const folders = () => [...postgresFolders(), pythonFolder, '/usr/lib/rabbitmq/bi
 export function missing(name: ServerName): string | undefined {
   const need = needs[name];
   const absent = need.programs.filter((program) => !which(program, folders()));
+  if (name === 'kafka' && absent.length === 0 && !existsSync(kafkaJars)) return 'the jars of Kafka not found: mvn -f test/harness/kafka dependency:copy-dependencies (Debian: maven)';
   return absent.length ? `${absent.join(', ')} not found: ${'pip' in need ? `pip install ${need.pip}` : `apt-get install ${need.debian}`}` : undefined;
 }
 
@@ -224,4 +227,30 @@ export async function startRabbitmq(opts: { management?: boolean } = {}) {
       await nameServer.stop('SIGKILL');
     },
   };
+}
+
+/**
+ * One Kafka broker (its own controller, no ZooKeeper), which keeps its topics over restart() and kill(). Topics get 3 partitions.
+ * `sasl` is a second listener for user `alice` with password `secret`: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512. `settings` are lines of its configuration.
+ */
+export async function startKafka(opts: { settings?: string[] } = {}) {
+  const [port, sasl, controller, dir] = [await freePort(), await freePort(), await freePort(), tempDir('kafka')];
+  const file = join(dir, 'server.properties');
+  const user = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="secret";';
+  const lines = [
+    'process.roles=broker,controller', 'node.id=1', `controller.quorum.voters=1@127.0.0.1:${controller}`, 'controller.listener.names=CONTROLLER',
+    `listeners=PLAINTEXT://127.0.0.1:${port},SASL_PLAINTEXT://127.0.0.1:${sasl},CONTROLLER://127.0.0.1:${controller}`,
+    `advertised.listeners=PLAINTEXT://127.0.0.1:${port},SASL_PLAINTEXT://127.0.0.1:${sasl}`,
+    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT', 'inter.broker.listener.name=PLAINTEXT',
+    'sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512', `listener.name.sasl_plaintext.plain.sasl.jaas.config=${user}`,
+    ...['256', '512'].map((bits) => `listener.name.sasl_plaintext.scram-sha-${bits}.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;`),
+    `log.dirs=${join(dir, 'data')}`, 'num.partitions=3', 'offsets.topic.replication.factor=1', 'offsets.topic.num.partitions=1', 'group.initial.rebalance.delay.ms=0', 'log.cleaner.enable=false',
+    ...(opts.settings ?? []), '',
+  ];
+  writeFileSync(file, lines.join('\n'));
+  // what starts fast on a small machine, rather than what runs fast for days
+  const java = [program('java', 'kafka'), '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx384m', '-cp', join(kafkaJars, '*')];
+  const scram = ['256', '512'].flatMap((bits) => ['--add-scram', `SCRAM-SHA-${bits}=[name=alice,password=secret]`]);
+  await promisify(execFile)(java[0] as string, [...java.slice(1), 'kafka.tools.StorageTool', 'format', '-t', 'b3V0cmlnZ2VyLXRlc3QtMQ', '-c', file, ...scram]);
+  return { ...(await server([...java, 'kafka.Kafka', file], { dir, port })), sasl, brokers: `127.0.0.1:${port}` };
 }
