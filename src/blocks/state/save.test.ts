@@ -40,7 +40,7 @@ it('only what failed is tried again', async () => {
 });
 it('a write refused for its etag is not, and is the answer although the others come through', async () => {
   const { port, calls } = store({ a: [etagMismatch()], b: [new Error('x')] });
-  expect([await save(port, thrice, 'a', 'b', 'c'), calls]).toEqual(['etagMismatch: possible etag mismatch. error from state store', ['a', 'b', 'c', 'b']]);
+  expect([await save(port, thrice, 'a', 'b', 'c'), calls]).toEqual(['etagMismatch: possible etag mismatch. error from state store: possible etag mismatch. error from state store', ['a', 'b', 'c', 'b']]);
   const single = store({ a: [etagInvalid()] });
   expect([await save(single.port, thrice, 'a'), single.calls]).toEqual(['etagInvalid: invalid etag value', ['a']]);
 });
@@ -49,5 +49,5 @@ it('a store with a way of its own for many is asked for all of them again', asyn
   const port = { bulkSet: async (all: SetRequest[]) => { sizes.push(all.length); if (sizes.length < 3) throw new Error('x'); } } as Partial<StateStore> as StateStore;
   expect([await save(port, thrice, 'a', 'b'), sizes]).toEqual(['saved', [2, 2, 2]]);
   const refusing = { bulkSet: async () => { sizes.push(0); throw etagMismatch(); } } as Partial<StateStore> as StateStore;
-  expect([await save(refusing, thrice, 'a', 'b'), sizes.length]).toEqual(['etagMismatch: possible etag mismatch. error from state store', 4]);
+  expect([await save(refusing, thrice, 'a', 'b'), sizes.length]).toEqual(['etagMismatch: possible etag mismatch. error from state store: possible etag mismatch. error from state store', 4]);
 });

@@ -1,6 +1,6 @@
 // Saving many values at once, and again what failed of them under a policy (Dapr: pkg/components/state/bulk.go PerformBulkStoreOperation).
 import type { CallContext } from '../../core/context.ts';
-import { AdapterError, textOf } from '../../core/errors.ts';
+import { AdapterError, etagInvalid, etagMismatch, textOf } from '../../core/errors.ts';
 import { Final } from '../resiliency/failures.ts';
 import type { Policy } from '../resiliency/policy.ts';
 import { eachOf } from './each.ts';
@@ -16,7 +16,8 @@ interface Failure {
 
 /** Rejects with one error for all. Under a policy each try has the values that failed before, without those the store refused. */
 export async function saveAll(port: StateStore, requests: readonly SetRequest[], maxParallel: number, policy: Policy | undefined, context: CallContext): Promise<void> {
-  if (policy === undefined) return fulfilled(await write(port, requests, maxParallel, context));
+  const several = requests.length > 1;
+  if (policy === undefined) return fulfilled(await write(port, requests, maxParallel, context), several);
   let pending = requests;
   const refused: Failure[] = [];
   await policy.run(context, async (limited, attempt) => {
@@ -27,10 +28,10 @@ export async function saveAll(port: StateStore, requests: readonly SetRequest[],
     refused.push(...failures.filter(({ error }) => isRefusal(error)));
     if (again.length > 0) {
       pending = again.map(({ request }) => request);
-      fulfilled([...refused, ...again]);
+      fulfilled([...refused, ...again], several);
     }
     try {
-      fulfilled(refused);
+      fulfilled(refused, several);
     } catch (error) {
       throw new Final(error);
     }
@@ -59,10 +60,11 @@ async function write(port: StateStore, requests: readonly SetRequest[], maxParal
   return failures;
 }
 
-/** Throws one error when some failed: etag trouble first (as Dapr reports a mix), texts joined by line breaks. */
-function fulfilled(failures: readonly Failure[]): void {
+/** Throws one error when some failed: etag trouble first (as Dapr reports a mix), texts joined by line breaks. Nothing but etag trouble among several values is said to be so twice. */
+function fulfilled(failures: readonly Failure[], several: boolean): void {
   const errors = [...new Set(failures.map(({ error }) => error))];
   if (errors.length === 0) return;
+  if (several && errors.every(isRefusal)) throw (errors.some(({ kind }) => kind === 'etagInvalid') ? etagInvalid : etagMismatch)(errors.map(textOf).join('\n'));
   if (errors.length === 1) throw errors[0];
   const kinds = errors.map((e) => (e instanceof AdapterError ? e.kind : undefined));
   const kind = kinds.includes('etagInvalid') ? 'etagInvalid' : kinds.includes('etagMismatch') ? 'etagMismatch' : 'internal';
