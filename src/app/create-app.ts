@@ -147,7 +147,7 @@ export function createApp(options: AppOptions): Outrigger {
   const channel = createAppChannel(settings, { ...host, http: count.requests(http) }, { isHealthy: () => watch.healthy });
   const watch = createAppWatch({ app: settings.app, origin: channel?.origin, http: count.probes(host.http), tcp: host.tcp, log, onChange: (healthy) => appChanged(healthy) });
   const subscriptions = createSubscriptions({
-    ...tracing, appId, pubsub, channel, log, meter, componentCount: () => components.pubsub.size, outbox: outbox.reader, resources: resources.subscriptions, askApp: settings.app.initEndpoints.subscribe,
+    ...tracing, appId, pubsub, resiliency, channel, log, meter, componentCount: () => components.pubsub.size, outbox: outbox.reader, resources: resources.subscriptions, askApp: settings.app.initEndpoints.subscribe,
   });
   const inputs = channel && createInputs({ components, resiliency, meter, app: createBindingApp({ ...tracing, channel, optionsTimeoutMs: settings.app.bindingOptionsTimeoutMs }), log });
   /** The app was found, fell ill or recovered: what is delivered to it starts and stops here. */

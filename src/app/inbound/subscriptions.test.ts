@@ -7,6 +7,7 @@ import type { AppChannel, AppRequest } from '../../blocks/invoke/app-channel.ts'
 import { createComponentStore } from '../../blocks/components/store.ts';
 import type { Message, MessageHandler, PubSub } from '../../blocks/pubsub/port.ts';
 import { createPubSubBlock } from '../../blocks/pubsub/pubsub.ts';
+import { createResiliency } from '../../blocks/resiliency/resiliency.ts';
 import { createSubscriptions, type Subscriptions } from './subscriptions.ts';
 
 type Reply = Partial<HttpResponse> | (() => never);
@@ -41,7 +42,7 @@ function sidecar(told: Reply[], options: { answer?: Reply; properties?: Record<s
     },
   };
   const subscriptions = createSubscriptions({
-    appId: 'shop', channel, log, pubsub: createPubSubBlock({ components, appId: 'shop', namespace: '', maxParallel: 10 }), componentCount: () => components.pubsub.size,
+    appId: 'shop', channel, log, resiliency: createResiliency({ log }), pubsub: createPubSubBlock({ components, appId: 'shop', namespace: '', maxParallel: 10 }), componentCount: () => components.pubsub.size,
     resources: [{ name: 'd', namespace: '', scopes: [], source: { file: '', document: 1 }, pubsubName: 'bus', topic: 'declared', rules: [{ match: '', path: '/declared' }], metadata: {}, deadLetterTopic: '' }],
     askApp: true, tracing: 'echo', samplingRate: 1, outbox: { start: async () => undefined, release: async () => undefined, stop: async () => undefined },
   });

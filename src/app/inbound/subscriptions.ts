@@ -3,7 +3,6 @@ import { readBody } from '../../core/body.ts';
 import { background } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
 import { bool, int, list, parseFirst, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
-import type { HttpResponse } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Meter } from '../../core/meter.ts';
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
@@ -13,6 +12,8 @@ import type { PubSubBlock } from '../../blocks/pubsub/pubsub.ts';
 import { checkRules } from '../../blocks/pubsub/routes.ts';
 import { createSubscriber } from '../../blocks/pubsub/subscriber.ts';
 import { createSubscriptionList, type SubscriptionSpec } from '../../blocks/pubsub/subscription-list.ts';
+import type { Policy } from '../../blocks/resiliency/policy.ts';
+import type { Resiliency } from '../../blocks/resiliency/resiliency.ts';
 import type { SubscriptionResource } from '../../blocks/resources/kinds.ts';
 import type { TracingRules } from '../observability/tracing/tracing.ts';
 import { createEventDelivery } from './event-delivery.ts';
@@ -20,6 +21,7 @@ import { createEventDelivery } from './event-delivery.ts';
 export interface SubscriptionsOptions extends TracingRules {
   appId: string;
   pubsub: PubSubBlock;
+  resiliency: Resiliency;
   /** How many pub/sub components are open; without any the app is not asked. */
   componentCount(): number;
   /** undefined: no app. Subscriptions are then only listed. */
@@ -77,7 +79,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     if (channel === undefined) return log.warn('app channel not initialized, make sure -app-port is specified if pubsub subscription is required');
     if (!asked && options.askApp) {
       try {
-        const told = await askForSubscriptions(channel, appId, log);
+        const told = await askForSubscriptions(channel, appId, options.resiliency.builtIn('DaprBuiltInInitializationRetries'), log);
         await checkRules(told);
         for (const name of new Set(told.map((spec) => spec.pubsubName))) log.info(`app is subscribed to the following topics: [${told.filter((spec) => spec.pubsubName === name).map((spec) => spec.topic).join(' ')}] through pubsub=${name}`);
         subscriptions.setProgrammatic(told);
@@ -118,10 +120,6 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   };
 }
 
-const retries = 3;
-const firstPauseMs = 500;
-const longestPauseMs = 1000;
-
 const subscriptionBody = list(struct('pubsub.SubscriptionJSON', {
   pubsubname: string,
   topic: string,
@@ -133,18 +131,8 @@ const subscriptionBody = list(struct('pubsub.SubscriptionJSON', {
 }));
 
 /** GET /dapr/subscribe. Rejects where the app gives no answer after some tries, or one that cannot be read. */
-async function askForSubscriptions(channel: AppChannel, appId: string, log: Logger): Promise<SubscriptionSpec[]> {
-  const ask = () => channel.send({ method: 'GET', path: '/dapr/subscribe', headers: ['Content-Type', 'application/json', 'Dapr-App-Id', appId], body: null }, background);
-  let response: HttpResponse;
-  for (let tries = 0, pause = firstPauseMs; ; tries++, pause = Math.min(longestPauseMs, pause * 1.5)) {
-    try {
-      response = await ask();
-      break;
-    } catch (error) {
-      if (tries >= retries) throw error;
-      await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())));
-    }
-  }
+async function askForSubscriptions(channel: AppChannel, appId: string, retries: Policy, log: Logger): Promise<SubscriptionSpec[]> {
+  const response = await retries.run(background, () => channel.send({ method: 'GET', path: '/dapr/subscribe', headers: ['Content-Type', 'application/json', 'Dapr-App-Id', appId], body: null }, background));
   const text = textOfBytes((await readBody(response.body)).bytes);
   if (response.status === 404) log.debug('user app did not subscribe to any topic');
   else if (response.status !== 200) log.error(`app returned http status code ${response.status} from subscription endpoint`);
