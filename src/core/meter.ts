@@ -1,8 +1,27 @@
 // What the sidecar counts of itself (Dapr: pkg/diagnostics), as its blocks tell it. Without metrics there is no Meter: not even a clock is read then.
 import { DaprError } from './errors.ts';
 
-/** Milliseconds of a clock that only moves forward. */
-export const now = (): number => performance.now();
+/** While a call runs up to its first pause the clock stands for all that begins in it: reading it costs more than counting. 0: it does not stand. */
+let held = 0;
+
+/** When something begins: milliseconds of a clock that only moves forward. */
+export const now = (): number => (held === 0 ? performance.now() : held);
+/** When something ends. */
+export function nowExactly(): number {
+  const reading = performance.now();
+  if (held !== 0) held = reading;
+  return reading;
+}
+/** The clock stands at this reading, or at a later one that somebody takes. To be released before anything else can run. */
+export function holdClock(at: number): void {
+  held = at;
+}
+/** Returns where it stood. */
+export function releaseClock(): number {
+  const at = held;
+  held = 0;
+  return at;
+}
 
 /** One kind of event, its labels bound beforehand: counted, and how long it took since `startedAt`, which is what `now()` said. */
 export type Operation = (succeeded: boolean, startedAt: number) => void;

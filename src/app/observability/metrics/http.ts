@@ -1,17 +1,19 @@
 // What calls to the API, requests to the app and health probes of it are counted under (dapr/pkg/diagnostics/http_monitoring.go).
 import type { MetricsSpec } from '../../../blocks/resources/kinds.ts';
-import { bound, now } from '../../../core/meter.ts';
+import { bound, nowExactly } from '../../../core/meter.ts';
+import { decodedPath } from '../../http/path.ts';
 import { createPathLabels } from './path-label.ts';
-import type { Counter, Histogram, Registry } from './registry.ts';
+import { latest } from './latest.ts';
+import type { Counter, Histogram, Labels, Registry } from './registry.ts';
 import { healthProbes, httpClient, httpServer, sizeBounds } from './series.ts';
 
 export interface HttpMeter {
-  /** A call to the API is answered. `path`: decoded and cleaned. */
-  served(method: string, path: string, status: number, requestBytes: number, responseBytes: number, startedAt: number): void;
-  /** A request to the app goes out. `path`: decoded, without query. */
-  sent(method: string, path: string, bytes: number): void;
+  /** A call to the API is answered. `path`: cleaned, still escaped. `ms`: how long it took. */
+  served(method: string, path: string, status: number, requestBytes: number, responseBytes: number, ms: number): void;
+  /** A request to the app goes out. `target`: path and query, escaped. */
+  sent(method: string, target: string, bytes: number): void;
   /** It was answered; `bytes` undefined where the answer does not say how many it has. Status 500: it gave no answer. */
-  answered(method: string, path: string, status: number, bytes: number | undefined, startedAt: number): void;
+  answered(method: string, target: string, status: number, bytes: number | undefined, startedAt: number): void;
   /** A health probe of the app was answered; 500: it was not. */
   probed(status: number, startedAt: number): void;
 }
@@ -35,6 +37,8 @@ interface Bound {
   responses: Counter | undefined;
 }
 
+type Make = (labels: Labels) => Pick<Bound, 'count' | 'latency' | 'responses'>;
+
 export function createHttpMeter({ registry, appId, http, latencyBounds, onBad }: HttpMeterOptions): HttpMeter {
   const labels = createPathLabels(http, onBad);
   const methodOf = (method: string) => (http.excludeVerbs ? '' : verbs.has(method) ? method : 'UNKNOWN');
@@ -52,35 +56,37 @@ export function createHttpMeter({ registry, appId, http, latencyBounds, onBad }:
   const probes = registry.counter(healthProbes.completedCount);
   const probeLatency = registry.histogram(healthProbes.roundtripLatency, latencyBounds);
 
-  const serverPaths = bound<Bound[]>(() => []);
-  const clientPaths = bound<{ sent: { method: string; size: Histogram }[]; answered: Bound[] }>(() => ({ sent: [], answered: [] }));
-  const boundFor = (list: Bound[], method: string, status: number, make: (all: Record<string, string>) => Pick<Bound, 'count' | 'latency' | 'responses'>, path: string): Bound => {
+  const serverPaths = latest(bound((label): { label: string; served: Bound[] } => ({ label, served: [] })), (path) => labels.server(decodedPath(path)), labels.reduces);
+  const clientPaths = latest(bound((label): { label: string; sent: { method: string; size: Histogram }[]; answered: Bound[] } => ({ label, sent: [], answered: [] })), (target) => labels.client(decodedPath(target)), labels.reduces);
+  const boundFor = (list: Bound[], method: string, status: number, make: Make, path: string): Bound => {
     for (const one of list) if (one.status === status && one.method === method) return one;
     const made = { method, status, ...make({ ...own, method: methodOf(method), path, status: String(status) }) };
     list.push(made);
     return made;
   };
 
+  const makeServed: Make = (all) => ({ count: requestCount(all), latency: serverLatency(all), responses: responseCount?.(all) });
+  const makeAnswered: Make = (all) => ({ count: completed(all), latency: roundtrip(all), responses: undefined });
+
   return {
-    served: (method, path, status, requestBytes, responseBytes, startedAt) => {
-      const label = labels.server(path);
-      const known = boundFor(serverPaths(label), method, status, (all) => ({ count: requestCount(all), latency: serverLatency(all), responses: responseCount?.(all) }), label);
+    served: (method, path, status, requestBytes, responseBytes, ms) => {
+      const { label, served } = serverPaths(path);
+      const known = boundFor(served, method, status, makeServed, label);
       known.count.value++;
       if (known.responses !== undefined) known.responses.value++;
-      known.latency.observe(wholeMs(startedAt));
+      known.latency.observe(Math.floor(ms));
       requestSize.observe(requestBytes);
       responseSize.observe(responseBytes);
     },
-    sent: (method, path, bytes) => {
-      const label = labels.client(path);
-      const { sent } = clientPaths(label);
+    sent: (method, target, bytes) => {
+      const { label, sent } = clientPaths(target);
       let known = sent.find((one) => one.method === method);
       if (known === undefined) sent.push((known = { method, size: sentSize({ ...own, method: methodOf(method), path: label }) }));
       known.size.observe(bytes);
     },
-    answered: (method, path, status, bytes, startedAt) => {
-      const label = labels.client(path);
-      const known = boundFor(clientPaths(label).answered, method, status, (all) => ({ count: completed(all), latency: roundtrip(all), responses: undefined }), label);
+    answered: (method, target, status, bytes, startedAt) => {
+      const { label, answered } = clientPaths(target);
+      const known = boundFor(answered, method, status, makeAnswered, label);
       known.count.value++;
       known.latency.observe(wholeMs(startedAt));
       if (bytes !== undefined) receivedSize.observe(bytes);
@@ -94,4 +100,4 @@ export function createHttpMeter({ registry, appId, http, latencyBounds, onBad }:
 }
 
 /** Dapr counts the time of HTTP calls in whole milliseconds. */
-const wholeMs = (startedAt: number): number => Math.floor(now() - startedAt);
+const wholeMs = (startedAt: number): number => Math.floor(nowExactly() - startedAt);

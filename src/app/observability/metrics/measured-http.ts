@@ -1,29 +1,36 @@
 // HTTP that is counted on its way: calls to this sidecar's API, requests to the app, health probes of it.
 import { headerOf, HttpFailure, type HttpPort, type HttpResponse, type Incoming } from '../../../core/host.ts';
-import { now } from '../../../core/meter.ts';
+import { holdClock, now, releaseClock } from '../../../core/meter.ts';
 import type { CountCalls } from '../../http/api.ts';
 import type { HttpCall } from '../../http/call.ts';
-import { decodedPath } from '../../http/path.ts';
 import type { AnswerSize } from '../../http/answer-size.ts';
 import type { HttpMeter } from './http.ts';
 
 export function countCalls(meter: HttpMeter): CountCalls {
-  const note = ({ path }: HttpCall, { method, length = 0 }: Incoming, { bytes }: AnswerSize, status: number, startedAt: number): void => {
-    if (typeof bytes === 'number') meter.served(method, decodedPath(path), status, length, bytes, startedAt);
-    else void bytes.then((streamed) => meter.served(method, decodedPath(path), status, length, streamed, startedAt));
+  const note = ({ path }: HttpCall, { method, length = 0 }: Incoming, { bytes }: AnswerSize, status: number, startedAt: number, endedAt: number): void => {
+    if (typeof bytes === 'number') meter.served(method, path, status, length, bytes, endedAt - startedAt);
+    else void bytes.then((streamed) => meter.served(method, path, status, length, streamed, now() - startedAt));
   };
   return (call, serve) => {
     const startedAt = now();
+    let result: Response | Promise<Response>;
+    let read: number;
     const size: AnswerSize = (call.counted = { bytes: 0 });
     // a middleware may put another in its place
     const { incoming } = call;
-    const result = serve(call);
+    holdClock(startedAt);
+    try {
+      result = serve(call);
+    } finally {
+      read = releaseClock();
+    }
     if (!(result instanceof Promise)) {
-      note(call, incoming, size, result.status, startedAt);
+      // what it did last, where that was looked at, was to end this call
+      note(call, incoming, size, result.status, startedAt, read > startedAt ? read : now());
       return result;
     }
     return result.then((response) => {
-      note(call, incoming, size, response.status, startedAt);
+      note(call, incoming, size, response.status, startedAt, now());
       return response;
     });
   };
@@ -36,7 +43,7 @@ export function countRequests(http: HttpPort, meter: HttpMeter): HttpPort {
     send: async (request) => {
       const startedAt = now();
       const { method, body } = request;
-      const path = decodedPath(request.path);
+      const { path } = request;
       meter.sent(method, path, body instanceof Uint8Array ? body.length : body === null || body === undefined ? 0 : Number(headerOf(request.headers, 'content-length') ?? 0));
       let response: HttpResponse;
       try {

@@ -1,6 +1,6 @@
 // core/meter.ts over the series of the registry: binds labels, hands out what counts (dapr/pkg/diagnostics/component_monitoring.go, service_monitoring.go).
 import { DaprError } from '../../../core/errors.ts';
-import { bound, type DeliveryStatus, type InvocationMeter, type Meter, now, type Operation, type PolicyEvent, type ResiliencyMeter } from '../../../core/meter.ts';
+import { bound, type DeliveryStatus, type InvocationMeter, type Meter, nowExactly, type Operation, type PolicyEvent, type ResiliencyMeter } from '../../../core/meter.ts';
 import { errorCategories } from './error-category.ts';
 import type { FamilySpec, Labels, Registry } from './registry.ts';
 import { bulkEgress, bulkIngress, components, egress, errorCodes, ingress, inputBinding, resiliency, runtimeComponents, serviceInvocation } from './series.ts';
@@ -33,7 +33,7 @@ export function createMeter({ registry, appId, namespace, latencyBounds, recordE
       return (succeeded, startedAt) => {
         const known = succeeded ? good : (bad ??= of('false'));
         known.count.value++;
-        known.latency.observe(now() - startedAt);
+        known.latency.observe(nowExactly() - startedAt);
       };
     };
   };
@@ -68,7 +68,7 @@ export function createMeter({ registry, appId, namespace, latencyBounds, recordE
         let one = known.find((each) => each.process === process && each.status === status);
         if (one === undefined) known.push((one = of(process, status)));
         one.count.value++;
-        if (startedAt !== undefined) one.latency.observe(now() - startedAt);
+        if (startedAt !== undefined) one.latency.observe(nowExactly() - startedAt);
       };
     },
     bulkDelivery: (component, topic) => {
@@ -78,7 +78,7 @@ export function createMeter({ registry, appId, namespace, latencyBounds, recordE
       return {
         done: (startedAt) => {
           count.value++;
-          latency.observe(now() - startedAt);
+          latency.observe(nowExactly() - startedAt);
         },
         messages: (process, number) => {
           if (number > 0) bulkEvents({ ...all, process_status: process }).value += number;
@@ -156,7 +156,7 @@ function invocationMeter(registry: Registry, appId: string, latencyBounds: reado
     answered: (id, status, startedAt) => {
       const { count, latency } = answeredBy(id, status);
       count.value++;
-      latency.observe(now() - startedAt);
+      latency.observe(nowExactly() - startedAt);
     },
     received: (id) => { receivedFrom(id).value++; },
     replied: (id, status) => { repliedTo(id, status).value++; },

@@ -4,6 +4,8 @@ import { bound } from '../../../core/meter.ts';
 import { createPathPatterns, mergeSlashes } from './path-patterns.ts';
 
 export interface PathLabels {
+  /** Every path below `/v1.0/state/store` and the like has that label. */
+  readonly reduces: boolean;
   /** Paths of calls to this sidecar's API, decoded and cleaned. */
   server(path: string): string;
   /** Paths of requests to the app, decoded. */
@@ -14,8 +16,8 @@ const staticPaths = new Set(['/dapr/config', '/dapr/metrics', '/dapr/subscribe',
 
 export function createPathLabels({ increasedCardinality = true, pathMatching }: MetricsSpec['http'], onBad: (message: string) => void): PathLabels {
   if (pathMatching.length === 0) {
-    if (increasedCardinality) return { server: reducedPath, client: reducedPath };
-    return { server: () => '', client: (path) => (staticPaths.has(path) ? path : '') };
+    if (increasedCardinality) return { reduces: true, server: reducedPath, client: reducedPath };
+    return { reduces: false, server: () => '', client: (path) => (staticPaths.has(path) ? path : '') };
   }
   const matching = createPathPatterns(pathMatching, onBad);
   const label = (path: string): string => {
@@ -28,7 +30,7 @@ export function createPathLabels({ increasedCardinality = true, pathMatching }: 
     return increasedCardinality ? reduced : '';
   };
   const known = bound(label);
-  return { server: known, client: known };
+  return { reduces: false, server: known, client: known };
 }
 
 /**
