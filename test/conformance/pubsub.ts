@@ -24,6 +24,10 @@ export interface PubSubRow {
     unordered?: boolean;
     /** A component reaches only its own subscriptions. */
     isolated?: boolean;
+    /** Messages are texts, and never empty ones. */
+    textOnly?: boolean;
+    /** How many messages are published at once, default 200: an emulator may need its time. */
+    many?: number;
     /** Any one level of a topic; default `*`. */
     wildcard?: string;
   };
@@ -93,9 +97,9 @@ export function describePubSub(row: PubSubRow): void {
       const topic = topicOf('all');
       const { messages, handler } = collector();
       await subscribe(topic, handler);
-      const bytes = new Uint8Array([0, 1, 13, 10, 127, 128, 255]);
+      const bytes = row.quirks.textOnly ? utf8('ż <&>\n\t"') : new Uint8Array([0, 1, 13, 10, 127, 128, 255]);
       await publish(topic, bytes, { region: 'eu', 'Mixed-Case': 'ż <&>' });
-      await publish(topic, '', {});
+      await publish(topic, row.quirks.textOnly ? '.' : '', {});
       await publish(topic, 'without', undefined);
       await until(() => messages.length === 3);
       expect(messages.every((m) => m.topic === topic)).toBe(true);
@@ -120,7 +124,7 @@ export function describePubSub(row: PubSubRow): void {
       const topic = topicOf('burst');
       const { texts, handler } = collector();
       await subscribe(topic, handler);
-      const all = numbers(200);
+      const all = numbers(row.quirks.many ?? 200);
       await Promise.all(all.map((one) => publish(topic, one)));
       await until(() => texts().length >= all.length);
       expect(texts().sort()).toEqual([...all].sort());
@@ -167,7 +171,7 @@ export function describePubSub(row: PubSubRow): void {
         return;
       }
       const member = await open('conformance');
-      await subscribe(topic, b.handler, member.port);
+      const shared = await subscribe(topic, b.handler, member.port);
       await subscribe(topic, c.handler, other.port);
       const all = numbers(20);
       for (const one of all) await publish(topic, one);
@@ -175,6 +179,7 @@ export function describePubSub(row: PubSubRow): void {
       await quiet();
       expect([...a.texts(), ...b.texts()].sort()).toEqual([...all].sort());
       expect(c.texts().sort()).toEqual([...all].sort());
+      await shared.close(); // a member that lacks the topics to come must not take their messages
     });
     test(`${has('history') ? 'keeps' : 'does not keep'} messages for a subscription that comes later`, async () => {
       const topic = topicOf('history');
@@ -189,8 +194,8 @@ export function describePubSub(row: PubSubRow): void {
       expect(loaded.features.includes('SUBSCRIBE_WILDCARDS')).toBe(has('wildcards'));
       const topic = topicOf('wild');
       const { texts, handler } = collector();
-      await subscribe(`${topic}/${row.quirks.wildcard ?? '*'}`, handler);
-      await publish(`${topic}/a`, 'x');
+      const using = subscribe(`${topic}/${row.quirks.wildcard ?? '*'}`, handler).then(() => publish(`${topic}/a`, 'x'));
+      await (has('wildcards') ? using : using.catch(() => undefined)); // no name of a topic for some
       await quiet();
       expect(texts()).toEqual(has('wildcards') ? ['x'] : []);
     });
