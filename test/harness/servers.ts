@@ -252,5 +252,5 @@ export async function startKafka(opts: { settings?: string[] } = {}) {
   const java = [program('java', 'kafka'), '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx384m', '-cp', join(kafkaJars, '*')];
   const scram = ['256', '512'].flatMap((bits) => ['--add-scram', `SCRAM-SHA-${bits}=[name=alice,password=secret]`]);
   await promisify(execFile)(java[0] as string, [...java.slice(1), 'kafka.tools.StorageTool', 'format', '-t', 'b3V0cmlnZ2VyLXRlc3QtMQ', '-c', file, ...scram]);
-  return { ...(await server([...java, 'kafka.Kafka', file], { dir, port })), sasl, brokers: `127.0.0.1:${port}` };
+  return { ...(await server([...java, 'kafka.Kafka', file], { dir, port, patience: 60_000 })), sasl, brokers: `127.0.0.1:${port}` };
 }

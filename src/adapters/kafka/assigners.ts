@@ -1,0 +1,62 @@
+// How the partitions of topics are shared among the members of a group, under the names and in the form that daprd's client uses, so that both can be in one group (sarama balance_strategy.go).
+import type { AssignerProtocol, PartitionAssigner } from 'kafkajs';
+
+export interface GroupMember {
+  id: string;
+  topics: readonly string[];
+}
+/** member → topic → partitions */
+export type Assignment = Map<string, Record<string, number[]>>;
+
+const empty = (members: readonly GroupMember[]): Assignment => new Map(members.map(({ id }) => [id, {}]));
+const give = (to: Assignment, member: string, topic: string, partition: number): void => {
+  const all = to.get(member) as Record<string, number[]>;
+  (all[topic] ??= []).push(partition);
+};
+const byId = (a: GroupMember, b: GroupMember): number => (a.id < b.id ? -1 : 1);
+
+/** Neighbouring partitions of each topic go to one member. */
+export function assignRange(members: readonly GroupMember[], partitions: ReadonlyMap<string, readonly number[]>): Assignment {
+  const assignment = empty(members);
+  for (const [topic, numbers] of partitions) {
+    const takers = members.filter(({ topics }) => topics.includes(topic)).sort(byId);
+    const step = numbers.length / takers.length;
+    takers.forEach(({ id }, i) => {
+      for (const number of numbers.slice(Math.floor(i * step + 0.5), Math.floor((i + 1) * step + 0.5))) give(assignment, id, topic, number);
+    });
+  }
+  return assignment;
+}
+
+/** One partition after the other to the next member that wants its topic. */
+export function assignRoundRobin(members: readonly GroupMember[], partitions: ReadonlyMap<string, readonly number[]>): Assignment {
+  const assignment = empty(members);
+  const sorted = [...members].sort(byId);
+  let at = 0;
+  for (const topic of [...partitions.keys()].sort()) {
+    if (!sorted.some(({ topics }) => topics.includes(topic))) continue;
+    for (const number of partitions.get(topic) as readonly number[]) {
+      while (!sorted[at % sorted.length]?.topics.includes(topic)) at++;
+      give(assignment, (sorted[at++ % sorted.length] as GroupMember).id, topic, number);
+    }
+  }
+  return assignment;
+}
+
+// What sarama's sticky strategy reads of each member: no topics yet, generation -1.
+const nothingYet = [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+
+/** For the sticky strategy the group's leader decides; where that is this sidecar, partitions are dealt out anew, one after the other. */
+export const assignerOf = (strategy: 'range' | 'roundrobin' | 'sticky', { MemberMetadata, MemberAssignment }: typeof AssignerProtocol): PartitionAssigner => ({ cluster }) => ({
+  name: strategy,
+  version: 0,
+  assign: async ({ members }) => {
+    const group = members.map(({ memberId, memberMetadata }) => ({ id: memberId, topics: MemberMetadata.decode(memberMetadata)?.topics ?? [] }));
+    const topics = [...new Set(group.flatMap((member) => member.topics))];
+    await cluster.addMultipleTargetTopics(topics);
+    const partitions = new Map(topics.map((topic) => [topic, cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId).sort((a, b) => a - b)]));
+    const assignment = (strategy === 'range' ? assignRange : assignRoundRobin)(group, partitions);
+    return [...assignment].map(([memberId, all]) => ({ memberId, memberAssignment: MemberAssignment.encode({ version: 0, assignment: all, userData: Buffer.alloc(0) }) }));
+  },
+  protocol: ({ topics }) => ({ name: strategy, metadata: MemberMetadata.encode({ version: 0, topics, userData: Buffer.from(strategy === 'sticky' ? nothingYet : []) }) }),
+});
