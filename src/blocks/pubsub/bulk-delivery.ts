@@ -5,6 +5,7 @@ import { textOf } from '../../core/errors.ts';
 import { textOfBytes } from '../../core/go-json.ts';
 import type { Logger } from '../../core/log.ts';
 import { type Meter, now } from '../../core/meter.ts';
+import type { Attempt } from '../resiliency/policy.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import type { Outcome } from './delivery.ts';
 import { type Attributes, parseEvent } from './events.ts';
@@ -101,8 +102,9 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop, m
   /** Delivers what goes to one path, again under a policy what of it has failed, and notes what became of it. */
   const deliver = async (path: string, entries: DeliveredEntry[], metadata: Record<string, string>, failures: Map<string, unknown>, drops: Set<string>, tally: Tally, context: CallContext): Promise<void> => {
     let left = entries;
-    const attempt = async (limited: CallContext): Promise<void> => {
+    const attempt = async (limited: CallContext, tried?: Attempt): Promise<void> => {
       const outcomes = await postman({ pubsubName, topic, path, entries: left, metadata }, limited);
+      if (tried?.late) return; // these entries are at the app again, or were given up
       left = left.filter(({ entryId }) => {
         const outcome = outcomes.get(entryId);
         if (outcome === 'dropped') drops.add(entryId);
