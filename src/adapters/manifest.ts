@@ -22,7 +22,6 @@ export const manifest: Manifest = [
   { type: 'middleware.http.bearer', load: () => import('./middleware/http/bearer.ts') },
   { type: 'middleware.http.oauth2', load: () => import('./middleware/http/oauth2.ts') },
   { type: 'middleware.http.oauth2clientcredentials', load: () => import('./middleware/http/oauth2clientcredentials.ts') },
-  { type: 'middleware.http.opa', load: () => import('./middleware/http/opa.ts') },
   { type: 'middleware.http.ratelimit', load: () => import('./middleware/http/ratelimit.ts') },
   { type: 'middleware.http.routeralias', load: () => import('./middleware/http/routeralias.ts') },
   { type: 'middleware.http.routerchecker', load: () => import('./middleware/http/routerchecker.ts') },

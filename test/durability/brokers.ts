@@ -1,0 +1,71 @@
+// The brokers of the loss test, each set so that it promises at-least-once delivery. Another one is another row.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ServerName, startRabbitmq, startRedis } from '../harness/servers.ts';
+
+export interface BrokerRow {
+  name: string;
+  servers: ServerName[];
+  /** Messages of one producer arrive in order, apart from repeats. */
+  ordered: boolean;
+  start(): Promise<RunningBroker>;
+}
+export interface RunningBroker {
+  component: { type: string; metadata: Record<string, string> };
+  /** Further resources, file name → document. */
+  resources?: Record<string, object>;
+  /** Metadata of the subscription. */
+  subscription?: Record<string, string>;
+  /** The server behind it, where there is one that can be killed. */
+  server?: { kill(): Promise<void>; restart(): Promise<void> };
+  stop(): Promise<unknown>;
+}
+
+/** For brokers that give a message up when its handler fails (daprd's Redis): the sidecar tries again until the app is back. */
+const retries = {
+  apiVersion: 'dapr.io/v1alpha1', kind: 'Resiliency', metadata: { name: 'loss' },
+  spec: { policies: { retries: { forever: { policy: 'constant', duration: '100ms', maxRetries: -1 } } }, targets: { components: { bus: { inbound: { retry: 'forever' } } } } },
+};
+
+export const brokers: BrokerRow[] = [
+  {
+    name: 'sqlite',
+    servers: [],
+    ordered: true,
+    start: async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'outrigger-loss-'));
+      return {
+        component: { type: 'pubsub.sqlite', metadata: { connectionString: join(dir, 'bus.db'), leaseTime: '1s', orderedRetryTime: '60s' } },
+        stop: async () => rmSync(dir, { recursive: true, force: true }),
+      };
+    },
+  },
+  {
+    name: 'redis',
+    servers: ['redis'],
+    ordered: false,
+    start: async () => {
+      const server = await startRedis({ persist: true });
+      return {
+        component: { type: 'pubsub.redis', metadata: { redisHost: `127.0.0.1:${server.port}`, processingTimeout: '2s', redeliverInterval: '500' } },
+        resources: { 'retries.yaml': retries },
+        server,
+        stop: () => server.stop(),
+      };
+    },
+  },
+  {
+    name: 'rabbitmq',
+    servers: ['rabbitmq'],
+    ordered: false,
+    start: async () => {
+      const server = await startRabbitmq();
+      return {
+        component: { type: 'pubsub.rabbitmq', metadata: { connectionString: server.url, deletedWhenUnused: 'false', deliveryMode: '2', publisherConfirm: 'true', requeueInFailure: 'true', prefetchCount: '50', reconnectWaitSeconds: '1s' } },
+        server,
+        stop: () => server.stop(),
+      };
+    },
+  },
+];
