@@ -4,7 +4,7 @@ import type { ListenAt, Listener } from '../cli/platform.ts';
 import { createListener } from './server.ts';
 
 export function listen(handle: HandleCall, at: ListenAt, options: { maxHeaderBytes: number }): Promise<Listener> {
-  const server = createListener(handle, options);
+  const { server, closeHttp2, destroyHttp2 } = createListener(handle, options);
   return new Promise((done, fail) => {
     server.once('error', fail);
     // without a host Node listens on :: and takes IPv4 along, or on 0.0.0.0 where there is no IPv6
@@ -22,10 +22,12 @@ export function listen(handle: HandleCall, at: ListenAt, options: { maxHeaderByt
               closed();
             });
             server.closeIdleConnections();
+            closeHttp2();
           }),
         destroy: () => {
           server.close();
           server.closeAllConnections();
+          destroyHttp2();
         },
       });
     });

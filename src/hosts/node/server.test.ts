@@ -18,7 +18,7 @@ afterEach(() => {
 type Handle = (incoming: Incoming) => Response | Promise<Response>;
 
 async function listening(handle: Handle, maxHeaderBytes = 8192): Promise<number> {
-  const server = createListener(handle, { maxHeaderBytes });
+  const { server } = createListener(handle, { maxHeaderBytes });
   open.push(server);
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   return (server.address() as AddressInfo).port;

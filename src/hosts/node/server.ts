@@ -1,10 +1,11 @@
-// HTTP/1.1 listener on node:http with the manners of Go's server: hands requests to the core in raw form, writes its answers with backpressure.
+// HTTP/1.1 listener on node:http, which hands HTTP/2 without TLS over, with the manners of Go's server: hands requests to the core in raw form, writes its answers with backpressure.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { BodyBroken, headerOf } from '../../core/host.ts';
 import type { HandleCall } from '../../app/http/api.ts';
 import { Answer, answerOf } from './answer.ts';
 import { Exchange } from './exchange.ts';
+import { createH2c, type H2c, wantsUpgrade } from './h2c.ts';
 import { bodyProblem, headProblem, type ParseError, parseProblem, tooLong } from './go-server.ts';
 
 // not imported: the ES form of this module runs all its lazy parts, among them a WebSocket client, 60 ms of the start
@@ -25,12 +26,24 @@ export interface ListenerOptions {
   onError?: (error: unknown) => void;
 }
 
+export interface HttpListener {
+  readonly server: Server;
+  /** Connections that speak HTTP/2 end when their requests are answered. */
+  closeHttp2(): void;
+  destroyHttp2(): void;
+}
+
 /** Starts nothing: the caller listens. Once it is closing, every answer ends its connection. */
-export function createListener(handle: HandleCall, { maxHeaderBytes, onError = ignore }: ListenerOptions): Server {
+export function createListener(handle: HandleCall, { maxHeaderBytes, onError = ignore }: ListenerOptions): HttpListener {
   const server = http.createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: headersTimeoutMs, connectionsCheckingInterval: 1000, requireHostHeader: false });
   server.maxHeadersCount = 0;
   // A caller that has sent all it wants and closed its half still gets its answer.
   (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+  let opened: H2c | undefined;
+  const h2c = (): H2c => {
+    opened ??= createH2c(handle, { maxHeaderBytes, onError });
+    return opened;
+  };
   const serve = (message: IncomingMessage, response: ServerResponse, waits: boolean): void => {
     const head = readHead(message);
     const problem = head.size > maxHeaderBytes ? tooLong : headProblem(head);
@@ -41,6 +54,10 @@ export function createListener(handle: HandleCall, { maxHeaderBytes, onError = i
     if (head.url === '*' && head.method === 'OPTIONS') {
       response.removeHeader('connection');
       response.writeHead(200, ['Content-Length', '0']).end(); // Go's server answers this one itself: net/http, globalOptionsHandler
+      return;
+    }
+    if (head.http2 && wantsUpgrade(message, head.hasBody)) {
+      h2c().upgrade(message, response);
       return;
     }
     const exchange = new Exchange(message, response, head.length, head.hasBody, waits);
@@ -75,6 +92,10 @@ export function createListener(handle: HandleCall, { maxHeaderBytes, onError = i
   server.on('clientError', (error: ParseError, stream) => {
     const socket = stream as Line;
     const exchange = socket[latest];
+    if (error.code === 'HPE_PAUSED_H2_UPGRADE' && exchange === undefined && error.rawPacket !== undefined) {
+      h2c().adopt(socket, error.rawPacket.subarray(error.bytesParsed));
+      return;
+    }
     const problem = parseProblem(error);
     const answering = exchange !== undefined && !exchange.response.writableFinished && !exchange.response.destroyed;
     if (answering && error.code?.startsWith('HPE_')) {
@@ -84,7 +105,7 @@ export function createListener(handle: HandleCall, { maxHeaderBytes, onError = i
     } else if (problem === undefined || !socket.writable) socket.destroy();
     else refuse(socket, problem);
   });
-  return server;
+  return { server, closeHttp2: () => opened?.close(), destroyHttp2: () => opened?.destroy() };
 }
 
 /** One pass over the headers: what is checked or needed of them. */
@@ -93,6 +114,7 @@ function readHead({ method = '', url = '', httpVersionMajor, httpVersionMinor, r
   let host = '';
   let length: number | undefined;
   let encoding: string | undefined;
+  let http2 = false;
   let size = method.length + url.length + 14; // two blanks, HTTP/1.1, two line ends
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
@@ -101,11 +123,13 @@ function readHead({ method = '', url = '', httpVersionMajor, httpVersionMinor, r
     if (name.length === 4) {
       if (name.toLowerCase() === 'host' && hosts++ === 0) host = value;
     } else if (name.length === 14) {
-      if (name.toLowerCase() === 'content-length') length = Number(value);
+      const lower = name.toLowerCase();
+      if (lower === 'content-length') length = Number(value);
+      else if (lower === 'http2-settings') http2 = true;
     } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') encoding = encoding === undefined ? value : `${encoding}, ${value}`;
   }
   if (encoding !== undefined) length = undefined;
-  return { method, url, major: httpVersionMajor, minor: httpVersionMinor, hosts, host, size, length, encoding, hasBody: encoding !== undefined || (length ?? 0) > 0 };
+  return { method, url, major: httpVersionMajor, minor: httpVersionMinor, hosts, host, size, length, encoding, http2, hasBody: encoding !== undefined || (length ?? 0) > 0 };
 }
 
 function refuse(socket: Socket, text: string): void {
