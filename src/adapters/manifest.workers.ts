@@ -3,6 +3,10 @@ import type { Manifest } from '../blocks/components/definition.ts';
 import type { NameResolverManifest } from '../blocks/invoke/port.ts';
 
 export const manifest: Manifest = [
+  { type: 'bindings.aws.dynamodb', load: () => import('./bindings/aws.dynamodb.ts') },
+  { type: 'bindings.aws.ses', load: () => import('./bindings/aws.ses.ts') },
+  { type: 'bindings.aws.sns', load: () => import('./bindings/aws.sns.ts') },
+  { type: 'bindings.aws.sqs', load: () => import('./bindings/aws.sqs.ts') },
   { type: 'bindings.cron' },
   { type: 'bindings.http', load: () => import('./bindings/http.ts') },
   { type: 'bindings.kafka' },
@@ -22,6 +26,7 @@ export const manifest: Manifest = [
   { type: 'middleware.http.bearer', load: () => import('./middleware/http/bearer.ts') },
   { type: 'middleware.http.oauth2' },
   { type: 'middleware.http.oauth2clientcredentials', load: () => import('./middleware/http/oauth2clientcredentials.ts') },
+  { type: 'middleware.http.opa', load: () => import('./middleware/http/opa.ts') },
   { type: 'middleware.http.ratelimit', load: () => import('./middleware/http/ratelimit.ts') },
   { type: 'middleware.http.routeralias', load: () => import('./middleware/http/routeralias.ts') },
   { type: 'middleware.http.routerchecker', load: () => import('./middleware/http/routerchecker.ts') },
