@@ -3,10 +3,6 @@ import type { Manifest } from '../blocks/components/definition.ts';
 import type { NameResolverManifest } from '../blocks/invoke/port.ts';
 
 export const manifest: Manifest = [
-  { type: 'bindings.aws.dynamodb', load: () => import('./bindings/aws.dynamodb.ts') },
-  { type: 'bindings.aws.ses', load: () => import('./bindings/aws.ses.ts') },
-  { type: 'bindings.aws.sns', load: () => import('./bindings/aws.sns.ts') },
-  { type: 'bindings.aws.sqs', load: () => import('./bindings/aws.sqs.ts') },
   { type: 'bindings.cron' },
   { type: 'bindings.http', load: () => import('./bindings/http.ts') },
   { type: 'bindings.kafka' },

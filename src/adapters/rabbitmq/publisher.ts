@@ -11,7 +11,7 @@ export interface OutgoingMessage {
   options: Options.Publish;
 }
 export interface Sent {
-  /** Handed to the connection; rejects where that cannot be done within the attempts. */
+  /** Handed to the connection; rejects where that cannot be done within the attempts. Needs no handler. */
   written: Promise<void>;
   /** The broker has it; rejects after the last attempt. Needs no handler. */
   confirmed: Promise<void>;
@@ -92,7 +92,9 @@ export function createPublisher({ link, log, waitMs, declare }: { link: AmqpLink
         },
       );
       unconfirmed.add(kept);
-      return { confirmed, written: unconfirmed.size > mostUnconfirmed ? confirmed : Promise.race([first, confirmed]) };
+      const written = unconfirmed.size > mostUnconfirmed ? confirmed : Promise.race([first, confirmed]);
+      written.catch(() => undefined); // whoever waits hears of it; nobody has to wait
+      return { confirmed, written };
     },
     close: async () => {
       closed = true;
