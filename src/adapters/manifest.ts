@@ -3,6 +3,11 @@ import type { Manifest } from '../blocks/components/definition.ts';
 import type { NameResolverManifest } from '../blocks/invoke/port.ts';
 
 export const manifest: Manifest = [
+  { type: 'bindings.aws.dynamodb', load: () => import('./bindings/aws.dynamodb.ts') },
+  { type: 'bindings.aws.s3', load: () => import('./bindings/aws.s3.ts') },
+  { type: 'bindings.aws.ses', load: () => import('./bindings/aws.ses.ts') },
+  { type: 'bindings.aws.sns', load: () => import('./bindings/aws.sns.ts') },
+  { type: 'bindings.aws.sqs', load: () => import('./bindings/aws.sqs.ts') },
   { type: 'bindings.cron', load: () => import('./bindings/cron.ts') },
   { type: 'bindings.http', load: () => import('./bindings/http.ts') },
   { type: 'bindings.kafka', load: () => import('./bindings/kafka.ts') },
@@ -28,6 +33,7 @@ export const manifest: Manifest = [
   { type: 'middleware.http.routerchecker', load: () => import('./middleware/http/routerchecker.ts') },
   { type: 'middleware.http.sentinel', load: () => import('./middleware/http/sentinel.ts') },
   { type: 'middleware.http.uppercase', load: () => import('./middleware/http/uppercase.ts') },
+  { type: 'middleware.http.wasm', load: () => import('./middleware/http/wasm.ts') },
   { type: 'pubsub.aws.snssqs', aliases: ['pubsub.snssqs'], load: () => import('./pubsub/aws.snssqs.ts') },
   { type: 'pubsub.in-memory', load: () => import('./pubsub/in-memory.ts') },
   { type: 'pubsub.jetstream', load: () => import('./pubsub/jetstream.ts') },
