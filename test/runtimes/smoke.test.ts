@@ -75,7 +75,12 @@ describeWithServer('redis', 'every host', () => {
         if (request.target.startsWith('/echo')) return new Response(request.body.length ? new Uint8Array(request.body) : null, { status: 201, headers: { 'x-method': request.method, 'x-target': request.target, 'content-type': request.header('content-type') ?? 'none' } });
         return undefined;
       });
-      other = await startApp((request) => new Response(`other ${request.method} ${request.target}`, { headers: { 'content-type': 'text/plain' } }));
+      let flaky = 0;
+      other = await startApp(async (request) => {
+        if (request.target === '/flaky') return new Response('flaky', { status: ++flaky % 3 === 0 ? 200 : 503 });
+        if (request.target === '/slow') await new Promise((done) => setTimeout(done, 1000));
+        return new Response(`other ${request.method} ${request.target}`, { headers: { 'content-type': 'text/plain' } });
+      });
       streaming = await startStreaming();
       host = await startHost(name, {
         appPort: app.port,
@@ -89,6 +94,14 @@ describeWithServer('redis', 'every host', () => {
           component('web', 'bindings.http', { url: `http://127.0.0.1:${other.port}` }),
           JSON.stringify({ apiVersion: 'dapr.io/v2alpha1', kind: 'Subscription', metadata: { name: 'sub' }, spec: { pubsubname: 'bus', topic: 'news', routes: { default: '/events' } } }),
           JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'HTTPEndpoint', metadata: { name: 'outside' }, spec: { baseUrl: `http://127.0.0.1:${other.port}` } }),
+          JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'HTTPEndpoint', metadata: { name: 'unsure' }, spec: { baseUrl: `http://127.0.0.1:${other.port}` } }),
+          JSON.stringify({
+            apiVersion: 'dapr.io/v1alpha1', kind: 'Resiliency', metadata: { name: 'policies' },
+            spec: {
+              policies: { timeouts: { short: '200ms' }, retries: { twice: { duration: '10ms', maxRetries: 2, matching: { httpStatusCodes: '503' } } }, circuitBreakers: { three: { trip: 'consecutiveFailures >= 3', timeout: '1h' } } },
+              targets: { apps: { unsure: { timeout: 'short', retry: 'twice', circuitBreaker: 'three' } } },
+            },
+          }),
         ),
       });
     });
@@ -119,6 +132,12 @@ describeWithServer('redis', 'every host', () => {
         socket.on('close', () => done(answer));
       });
 
+    test('resiliency: what fails is tried again, what takes too long is given up, and the breaker opens', async () => {
+      const answer = async (path: string) => { const { status, text } = await call('GET', `/v1.0/invoke/unsure/method${path}`); return `${status} ${text.replace(/^.*err: (.*)"}$/, '$1')}`; };
+      expect(await answer('/flaky')).toBe('200 flaky');
+      expect(await answer('/slow')).toBe('500 context deadline exceeded');
+      expect(await answer('/fine')).toBe('500 circuit breaker is open');
+    });
     test('is healthy without a token', async () => {
       expect((await fetch(`${host.http}/v1.0/healthz`)).status).toBe(204);
       expect((await fetch(`${host.http}/v1.0/healthz/outbound`)).status).toBe(204);
