@@ -107,7 +107,7 @@ export function createApp(options: AppOptions): Outrigger {
   const metrics = settings.metrics ? createMetrics({ host, spec: configuration.metrics, appId, namespace, log }) : undefined;
   const meter = metrics?.meter;
   const count = counted(meter, metrics?.http);
-  const processor = createProcessor({ host, manifest: options.manifest, log, components, meter, appId, namespace, deny: configuration.componentsDeny });
+  const processor = createProcessor({ host, manifest: options.manifest, log, components, meter, appId, namespace, deny: configuration.componentsDeny, wasmStrictSandbox: configuration.wasmStrictSandbox });
   const health = createHealth();
   const runtimeReady = health.target('runtime');
   // daprd's security provider is the first to go when a stop begins, and the only one while --dapr-block-shutdown-duration runs

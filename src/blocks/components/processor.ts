@@ -29,6 +29,8 @@ export interface ProcessorOptions {
   meter?: Meter | undefined;
   /** `spec.components.deny` of the Configuration. */
   deny?: readonly string[];
+  /** `spec.wasm.strictSandbox` of the Configuration: WebAssembly components are strict whatever they say themselves. */
+  wasmStrictSandbox?: boolean;
 }
 
 export interface Processor {
@@ -105,7 +107,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       const definition = await definitionOf(resource, category);
       const encryption = category === 'state' ? await encryptionOf(resource, items) : undefined;
       stage = 'init';
-      const properties = initialised(label, () => propertiesFor(category, expandTemplates(items, { env: host.env, appId })));
+      const properties = initialised(label, () => propertiesFor(category, resource, expandTemplates(items, { env: host.env, appId })));
       if (category === 'state') initialised(label, () => checkStateStore(resource, properties));
       if (category === 'lock') initialised(label, () => checkLockStore(resource, properties));
       const port = await openInTime(resource, definition, properties);
@@ -133,7 +135,11 @@ export function createProcessor(options: ProcessorOptions): Processor {
     return definition;
   };
 
-  const propertiesFor = (category: Block, properties: Properties): Properties => (category === 'pubsub' ? { ...properties, consumerID: properties.consumerID?.trim() || appId } : properties);
+  const propertiesFor = (category: Block, { type }: ComponentResource, properties: Properties): Properties => {
+    if (category === 'pubsub') return { ...properties, consumerID: properties.consumerID?.trim() || appId };
+    if (!options.wasmStrictSandbox || !type.toLowerCase().endsWith('.wasm')) return properties;
+    return { ...Object.fromEntries(Object.entries(properties).filter(([name]) => name.toLowerCase() !== 'strictsandbox')), strictSandbox: 'true' };
+  };
 
   const encryptionOf = async (resource: ComponentResource, items: readonly ResolvedItem[]): Promise<StateEncryption | undefined> => {
     try {
