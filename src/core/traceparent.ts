@@ -73,8 +73,16 @@ export function freshTraceparent(): string {
 }
 
 const digits = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+// Asking for random bytes costs more than using them, so they are asked for by the thousand.
+let pool: Uint8Array | undefined;
+let used = 0;
 function hex(bytes: number): string {
+  if (pool === undefined || used + bytes > pool.length) {
+    pool ??= new Uint8Array(4096);
+    crypto.getRandomValues(pool);
+    used = 0;
+  }
   let out = '';
-  for (const byte of crypto.getRandomValues(new Uint8Array(bytes))) out += digits[byte];
+  for (const end = used + bytes; used < end; used++) out += digits[pool[used] as number];
   return out;
 }
