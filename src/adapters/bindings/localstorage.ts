@@ -5,6 +5,7 @@ import { fromBase64 } from '../../core/base64.ts';
 import { goStringify, textOfBytes, utf8 } from '../../core/go-json.ts';
 import type { DiskPort } from '../../core/host.ts';
 import { field, MetadataError, schema } from '../../core/metadata.ts';
+import { unquote } from './unquote.ts';
 
 // A folder named by mistake or by an attacker must not lay these open.
 const forbidden = ['/proc', '/sys', '/boot', '/var/run/secrets'];
@@ -129,13 +130,4 @@ function content(data: Uint8Array): Uint8Array {
   const compact = plain.replace(/[\r\n]/g, '');
   if (/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(compact)) return fromBase64(compact);
   return unquoted === undefined ? data : utf8(unquoted);
-}
-function unquote(text: string): string | undefined {
-  if (/^`[^`]*`$/.test(text)) return text.slice(1, -1).replaceAll('\r', '');
-  if (!/^".*"$/s.test(text)) return undefined;
-  try {
-    return JSON.parse(text) as string;
-  } catch {
-    return undefined;
-  }
 }
