@@ -3,7 +3,7 @@ import type { Job } from './load/generator.ts';
 import { appId, type Bare, type Process, type Store, type Subject } from './subjects.ts';
 
 /** One row of a scenario's table. `bare`: the program that others are held against. */
-export type Contender = { name: string; role: 'direct' | 'bare' | 'plain' | 'subject'; process: Process; load: Pick<Job, 'requests' | 'publish'> };
+export type Contender = { name: string; role: 'direct' | 'bare' | 'plain' | 'subject'; process: Process; load: Pick<Job, 'requests' | 'publish' | 'entries'> };
 export type ScenarioPlan = { name: string; title: string; contenders: Contender[] };
 
 const value = JSON.stringify('x'.repeat(1000));
@@ -28,10 +28,12 @@ export function plan(bare: Bare, host: string, subjects: Subject[], stores: Stor
     ]),
     {
       name: 'deliver',
-      title: 'publish → delivered to the app, in-memory, 1 KB',
+      title: 'publish → delivered to the app, in-memory, 1 KB (in bulk: 100 in a request, 100 in a delivery; figures count messages)',
       contenders: [
+        { name: 'the app itself', role: 'direct', process: bare.subscriber, load: { publish: '/deliver' } },
         { name: `bare relay (${host})`, role: 'bare', process: bare.deliveryRelay, load: { publish: '/deliver' } },
         ...rows('deliver', { publish: '/v1.0/publish/memory/bench' }),
+        ...rows('deliver', { publish: '/v1.0/publish/bulk/memory/bench-bulk', entries: 100 }).map((row) => ({ ...row, name: `${row.name} in bulk` })),
       ],
     },
     {

@@ -8,7 +8,7 @@ import { type Runtime, sidecarCommand, startSidecar } from '../test/harness/side
 export type Store = 'memory' | 'sqlite' | 'redis';
 /** One or more processes that take requests on a port; `groups` are their process groups. */
 export type Process = { port: number; groups: number[]; stop(): Promise<unknown> };
-export type Bare = Record<'app' | 'hono' | 'relay' | 'twoRelays' | 'deliveryRelay', Process>;
+export type Bare = Record<'app' | 'hono' | 'relay' | 'twoRelays' | 'deliveryRelay' | 'subscriber', Process>;
 /** A sidecar beside the app, one that calls it through the first, and one whose app takes the deliveries. */
 export type Subject = { name: string; isPlain?: boolean; state?: Process; invoke?: Process; invokeTwo?: Process; deliver?: Process };
 /** `flags` and `tracing` (section of the Configuration) are what one form of a command differs in from another; `isPlain`: the form others are held against. */
@@ -57,7 +57,7 @@ export async function startAllBare(runtime: 'node' | 'bun', deliveries: number):
   const relay = await startBare('relay', runtime, app.port);
   const second = await startBare('relay', runtime, relay.port);
   const both = { ...second, groups: [...second.groups, ...relay.groups] };
-  return { app, relay, twoRelays: both, hono: await startBare('hono', runtime), deliveryRelay: await startBare('relay', runtime, deliveries) };
+  return { app, relay, twoRelays: both, hono: await startBare('hono', runtime), deliveryRelay: await startBare('relay', runtime, deliveries), subscriber: { port: deliveries, groups: [], stop: async () => {} } };
 }
 
 export async function startSubject({ name, words, flags: own = [], tracing, isPlain = false }: Command, where: { app: number; deliveries: number; dir: string; redis?: number; stores: Store[] }): Promise<Subject> {
@@ -69,7 +69,7 @@ export async function startSubject({ name, words, flags: own = [], tracing, isPl
   };
   const beside = await run(appId, [`--app-port=${where.app}`], Object.fromEntries(where.stores.map((store) => [`${store}.yaml`, stateStore(store, where)])));
   const caller = await run('bench-caller', [], {});
-  const subscriber = await run('bench-subscriber', [`--app-port=${where.deliveries}`], { 'pubsub.yaml': pubsub, 'subscription.yaml': subscription });
+  const subscriber = await run('bench-subscriber', [`--app-port=${where.deliveries}`], { 'pubsub.yaml': pubsub, 'subscription.yaml': subscription('bench', '/deliver'), 'bulk.yaml': subscription('bench-bulk', '/batch', { enabled: true, maxMessagesCount: 100, maxAwaitDurationMs: 100 }) });
   return { name, isPlain, state: beside, invoke: beside, invokeTwo: { ...caller, groups: [...caller.groups, ...beside.groups] }, deliver: subscriber };
 }
 
@@ -103,6 +103,7 @@ function stateStore(store: Store, { dir, redis }: { dir: string; redis?: number 
 const component = (name: string, type: string, metadata: Record<string, string> = {}) =>
   JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Component', metadata: { name }, spec: { type, version: 'v1', metadata: Object.entries(metadata).map(([name, value]) => ({ name, value })) } });
 const pubsub = component('memory', 'pubsub.in-memory');
-const subscription = JSON.stringify({ apiVersion: 'dapr.io/v2alpha1', kind: 'Subscription', metadata: { name: 'bench' }, spec: { pubsubname: 'memory', topic: 'bench', routes: { default: '/deliver' } } });
+const subscription = (topic: string, route: string, bulkSubscribe?: object) =>
+  JSON.stringify({ apiVersion: 'dapr.io/v2alpha1', kind: 'Subscription', metadata: { name: topic }, spec: { pubsubname: 'memory', topic, routes: { default: route }, ...(bulkSubscribe ? { bulkSubscribe } : {}) } });
 const configuration = (file: string, tracing: object | undefined) =>
   JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Configuration', metadata: { name: 'bench' }, spec: { nameResolution: { component: 'sqlite', version: 'v1', configuration: { connectionString: file } }, ...(tracing ? { tracing } : {}) } });

@@ -13,8 +13,10 @@ export type Job = {
   rate?: number;
   /** Whole requests as text, sent in turn. */
   requests?: string[];
-  /** Or: messages published to this path; one is done when it has been delivered to /deliver. */
+  /** Or: messages published to this path; one is done when it has been delivered. */
   publish?: string;
+  /** Messages in one publish request (bulk publish); default 1. Figures count messages. */
+  entries?: number;
 };
 export type Result = {
   /** Completed per second. */
@@ -34,6 +36,7 @@ const drainMs = 2000;
 
 export async function run(job: Job): Promise<Result> {
   const load = job.publish === undefined ? requestLoad(job) : publishLoad(job, job.publish);
+  const { entries = 1 } = job;
   const begin = performance.now() + job.warmMs;
   const end = begin + job.ms;
   const samples: number[] = [];
@@ -70,7 +73,7 @@ export async function run(job: Job): Promise<Result> {
     await until(end);
   } else {
     for (let slot = 0; slot < job.connections; slot++) free.push(slot);
-    const gap = 1000 / job.rate;
+    const gap = (1000 * entries) / job.rate;
     for (let next = performance.now(); next < end; ) {
       for (let now = performance.now(); next <= now && next < end; next += gap) {
         if (next >= begin) due++;
@@ -85,7 +88,7 @@ export async function run(job: Job): Promise<Result> {
   for (const stop = performance.now() + drainMs; performance.now() < stop && started.some((at) => at >= 0); ) await until(performance.now() + 5);
   const lost = started.reduce((count, at) => count + (at >= 0 ? 1 : 0), 0) + late.length;
   load.close();
-  return { perSecond: samples.length / (job.ms / 1000), latency: quantiles(samples), errors, lost, kept: due ? samples.length / due : 1 };
+  return { perSecond: (samples.length * entries) / (job.ms / 1000), latency: quantiles(samples), errors, lost, kept: due ? samples.length / due : 1 };
 }
 
 type Load = { open(completed: (slot: number, ok: boolean) => void): Promise<void>; send(slot: number): void; close(): void };
@@ -105,7 +108,7 @@ function requestLoad({ port, connections, requests = [] }: Job): Load {
   };
 }
 
-// A message is complete when its publish was answered and it has been delivered, in whichever order.
+// A request is complete when it was answered and all its messages have been delivered, in whichever order.
 let deliveries: { port: number; handler: (seq: number) => void } | undefined;
 
 /** Has to be open before the sidecar that delivers here is started. */
@@ -115,35 +118,35 @@ export async function openDeliveries(port: number): Promise<void> {
   await listenForDeliveries(port, (seq) => target.handler(seq));
 }
 
-function publishLoad({ port, connections }: Job, path: string): Load {
-  const request = publishRequest(port, path);
-  const base = Math.floor(Math.random() * 1000) * connections * 1000; // leftovers of an earlier run do not count here
-  const expected = new Int32Array(connections);
-  const halves = new Uint8Array(connections);
-  let seq = base;
+function publishLoad({ port, connections, entries = 1 }: Job, path: string): Load {
+  const request = publishRequest(port, path, entries);
+  let seq = Math.floor(Math.random() * 1000) * connections * 1000; // leftovers of an earlier run do not count here
+  /** Per connection: what its request still waits for, the answer and the messages. */
+  const missing = new Int32Array(connections);
   let lines: Awaited<ReturnType<typeof openConnection>>[] = [];
   const slots = new Map<number, number>();
   return {
     async open(completed) {
-      const half = (slot: number, ok: boolean) => {
-        halves[slot] = (halves[slot] as number) + 1;
-        if (!ok || halves[slot] === 2) completed(slot, ok);
+      const part = (slot: number, ok: boolean) => {
+        if (missing[slot] === 0) return;
+        missing[slot] = ok ? (missing[slot] as number) - 1 : 0;
+        if (missing[slot] === 0) completed(slot, ok);
       };
       if (deliveries)
         deliveries.handler = (number) => {
           const slot = slots.get(number);
-          if (slot === undefined || expected[slot] !== number) return;
+          if (slot === undefined) return;
           slots.delete(number);
-          half(slot, true);
+          part(slot, true);
         };
-      lines = await Promise.all(Array.from({ length: connections }, (_, slot) => openConnection(port, (status) => half(slot, status >= 200 && status < 300))));
+      lines = await Promise.all(Array.from({ length: connections }, (_, slot) => openConnection(port, (status) => part(slot, status >= 200 && status < 300))));
     },
     send: (slot) => {
-      const number = seq++;
-      slots.set(number, slot);
-      expected[slot] = number;
-      halves[slot] = 0;
-      lines[slot]?.send(request.numbered(number));
+      const first = seq;
+      seq += entries;
+      for (let number = first; number < seq; number++) slots.set(number, slot);
+      missing[slot] = 1 + entries;
+      lines[slot]?.send(request.numbered(first));
     },
     close: () => {
       for (const line of lines) line.close();

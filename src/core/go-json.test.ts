@@ -79,3 +79,16 @@ describe('writing', () => {
 it.each([
   ['{ "a b" : [1, 2.50],\n\t"c\\" d": "x  y" }', '{"a b":[1,2.50],"c\\" d":"x  y"}'], ['"a\\\\" ', '"a\\\\"'], [' 12 ', '12'], ['{"a":1}', '{"a":1}'],
 ])('compact text of %s', (json, compact) => expect(compactText(json)).toBe(compact));
+
+describe('the fast way takes nothing that Go refuses', () => {
+  const levels = (n: number) => '['.repeat(n) + ']'.repeat(n);
+  it.each([['1e400', /cannot unmarshal number/], ['[1,-2.5E+999]', /cannot unmarshal number/], ['{"a": 1e999}', /cannot unmarshal number/], [levels(10_001), /exceeded max depth/]])('%#', (text, words) => {
+    expect(() => parseWhole(text)).toThrow(words);
+    expect(() => parseFirst(text)).toThrow(words);
+  });
+  it('and no text is slow for the letters in it', () => {
+    expect(parseWhole('{"id":"0b5e123f-4e56","t":"1e999"}')).toEqual({ id: '0b5e123f-4e56', t: '1e999' });
+    expect(parseWhole(`"${'x'.repeat(20_000)}{"`)).toHaveLength(20_001);
+    expect(parseWhole(levels(10_000))).toBeInstanceOf(Array);
+  });
+});

@@ -40,16 +40,24 @@ export class GoJsonError extends Error {
   override name = 'GoJsonError';
 }
 
-// What JSON.parse takes but Go refuses: numbers beyond float64, more than ten thousand levels.
-const hugeNumber = /[eE]\+?\d{3}|\d{309}/;
+// What JSON.parse takes but Go refuses: numbers beyond float64, more than ten thousand levels. Texts that may hold such go the slow way.
+// (An `e` with digits behind it stands in half of all UUIDs, so the whole number is looked at.)
+const hugeNumber = /(?:^|[\s:,[])-?\d[\d.]*[eE]\+?\d{3}|\d{309}/;
 const maxDepth = 10_000;
+/** At most that many levels, by the number of brackets. */
+function isShallow(text: string): boolean {
+  if (text.length <= maxDepth) return true;
+  let left = maxDepth;
+  for (const bracket of '{[') for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) if (--left < 0) return false;
+  return true;
+}
 
 /**
  * The first JSON value of a text, decoded; what follows it is ignored (Go's streaming decoder).
  * Throws GoJsonError with Go's wording: `EOF`, `unexpected EOF`, `invalid character 'x' looking for …`.
  */
 export function parseFirst(text: string): unknown {
-  if (text.length <= maxDepth && !hugeNumber.test(text)) {
+  if (isShallow(text) && !hugeNumber.test(text)) {
     try {
       return JSON.parse(text);
     } catch {
@@ -62,7 +70,7 @@ export function parseFirst(text: string): unknown {
 
 /** The whole text as one JSON value (Go's Unmarshal): anything but white space after it is an error. */
 export function parseWhole(text: string): unknown {
-  if (text.length <= maxDepth && !hugeNumber.test(text)) {
+  if (isShallow(text) && !hugeNumber.test(text)) {
     try {
       return JSON.parse(text);
     } catch {

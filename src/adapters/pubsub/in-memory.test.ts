@@ -5,7 +5,7 @@ import type { Message, PubSub } from '../../blocks/pubsub/port.ts';
 import definition from './in-memory.ts';
 
 const errors: string[] = [];
-const open = (): Promise<PubSub> => definition.open({}, { log: { error: (text: string) => errors.push(text) } } as unknown as ComponentContext);
+const open = (concurrencyMode = 'single'): Promise<PubSub> => definition.open({ concurrencyMode }, { log: { error: (text: string) => errors.push(text) } } as unknown as ComponentContext);
 const publish = (bus: PubSub, topic: string, text = 'x', metadata: Record<string, string> = {}) => bus.publish({ topic, data: new TextEncoder().encode(text), metadata }, background);
 const text = ({ data }: Message) => new TextDecoder().decode(data);
 const tick = () => new Promise((resolve) => setTimeout(resolve, 1));
@@ -108,5 +108,36 @@ describe('pubsub.in-memory', () => {
     await bus.close();
     await expect(publish(bus, 't')).rejects.toMatchObject({ kind: 'invalid', message: 'component is closed' });
     await expect(bus.subscribe({ topic: 't', metadata: {} }, async () => undefined)).rejects.toThrow('closed');
+  });
+  it('delivers up to a hundred at once with concurrencyMode parallel', async () => {
+    const bus = await open('parallel');
+    const { seen, end, handler } = held();
+    await bus.subscribe({ topic: 't', metadata: {} }, handler);
+    for (let i = 0; i < 100; i++) await publish(bus, 't', String(i));
+    expect(seen).toHaveLength(100);
+    let went = false;
+    const next = publish(bus, 't', 'next').then(() => { went = true; });
+    await tick();
+    expect(went).toBe(false);
+    end();
+    await next;
+    expect(seen.at(-1)).toBe('next');
+  });
+  it('gathers batches for bulk subscriptions: one at the app, the next one behind it, then publishers wait', async () => {
+    const bus = await open();
+    const batches: string[][] = [];
+    const ends: (() => void)[] = [];
+    await bus.bulkSubscribe!({ topic: 't', metadata: {}, maxMessagesCount: 2, maxAwaitDurationMs: 60_000 }, (batch) => {
+      batches.push(batch.entries.map(({ data }) => new TextDecoder().decode(data)));
+      return new Promise((resolve) => ends.push(() => resolve(new Map())));
+    });
+    for (const name of ['1', '2', '3', '4']) await publish(bus, 't', name);
+    let went = false;
+    const fifth = publish(bus, 't', '5').then(() => { went = true; });
+    await tick();
+    expect([batches, went]).toEqual([[['1', '2']], false]);
+    ends.shift()?.();
+    await fifth;
+    expect(batches).toEqual([['1', '2'], ['3', '4']]);
   });
 });

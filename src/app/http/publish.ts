@@ -68,11 +68,11 @@ export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Rou
     const spans: Span[] = [];
     const ended = (status: number) => { for (const span of spans) span.end({ attributes: [], error: errorOfStatus(status) }); };
     const entries = incoming.map((entry): BulkEntry => {
-      const data = eventBytes(entry.event, entry.contentType);
-      if (typeof data === 'string') throw refuse('pubsubEnvelope', data);
+      const found = eventData(entry.event, entry.contentType, raw);
+      if (typeof found === 'string') throw refuse('pubsubEnvelope', found);
       if (entry.entryId === '' || ids.has(entry.entryId)) throw refuse('pubsubEntryId', 'entryId is duplicated or not present for entry');
       ids.add(entry.entryId);
-      return { entryId: entry.entryId, data, contentType: entry.contentType, metadata: entryMetadata(metadata, entry.metadata), trace: raw ? untraced : entryTrace(caller, decodedPath(call.incoming.target), spans) };
+      return { entryId: entry.entryId, ...found, contentType: entry.contentType, metadata: entryMetadata(metadata, entry.metadata), trace: raw ? untraced : entryTrace(caller, decodedPath(call.incoming.target), spans) };
     });
     const { failed, error } = await broker.bulkPublish(topic, entries, raw, call.context).catch((thrown: unknown) => {
       ended(thrown instanceof DaprError ? thrown.http : 500);
@@ -156,19 +156,21 @@ const plain = (value: Exact): unknown => JSON.parse(printExact(value));
 const kindOf = (value: Exact) => (Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value === 'boolean' ? 'bool' : typeof value === 'string' ? 'string' : entriesOf(value) ? 'object' : 'number');
 
 const mismatch = 'error: mismatch between contentType and event';
-/** The bytes an entry stands for, or what is wrong with it. Source: dapr/pkg/api/http/util.go. */
-function eventBytes(event: Exact, contentType: string): Uint8Array | string {
+/** The bytes an entry stands for (JSON as text, as bytes too where it goes out raw), or what is wrong with it. Source: dapr/pkg/api/http/util.go. */
+function eventData(event: Exact, contentType: string, raw: boolean): Pick<BulkEntry, 'data' | 'json'> | string {
   if (isBinary(contentType)) {
     if (typeof event !== 'string') return mismatch;
     // The decoder must not accept what Go refuses: blanks and missing padding. It does accept line breaks.
     const text = event.replace(/[\r\n]/g, '');
-    if (/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return fromBase64(text);
+    if (/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return { data: fromBase64(text) };
     return 'error: unable to decode base64 application/octect-stream data: illegal base64 data';
   }
-  if (isText(contentType)) return typeof event === 'string' ? utf8(event) : mismatch;
-  if (isJson(contentType) || isCloudEvent(contentType)) return utf8(printExact(event));
-  return mismatch;
+  if (isText(contentType)) return typeof event === 'string' ? { data: utf8(event) } : mismatch;
+  if (!isJson(contentType) && !isCloudEvent(contentType)) return mismatch;
+  const json = printExact(event);
+  return { json, data: raw ? utf8(json) : none };
 }
+const none = new Uint8Array(0);
 
 /** A header carries bytes: UTF-8, line breaks as blanks. */
 const headerValue = (text: string): string => Array.from(utf8(text), (byte) => (byte < 0x20 || byte === 0x7f ? ' ' : String.fromCharCode(byte))).join('');

@@ -50,9 +50,10 @@ export async function subscribeInBatches({ request, handler, immediate, subscrib
     atApp = false;
     look();
   };
-  const gather = ({ data, metadata, contentType }: Message): Promise<void> =>
+  const gather = (message: Message): Promise<void> =>
     new Promise((done, failed) => {
-      gathered.push({ entryId: crypto.randomUUID(), data, metadata, ...(contentType === undefined ? {} : { contentType }), done, failed });
+      const { metadata, contentType, text } = message;
+      gathered.push({ entryId: crypto.randomUUID(), metadata, text, get data() { return message.data; }, ...(contentType === undefined ? {} : { contentType }), done, failed });
       look();
     });
 

@@ -2,13 +2,12 @@
 import { toBase64 } from '../../core/base64.ts';
 import { background, type CallContext } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
-import { textOfBytes } from '../../core/go-json.ts';
 import type { Logger } from '../../core/log.ts';
 import { type Meter, now } from '../../core/meter.ts';
 import type { Attempt } from '../resiliency/policy.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import type { Outcome } from './delivery.ts';
-import { type Attributes, parseEvent } from './events.ts';
+import { type Attributes, parseEvent, textOfPayload } from './events.ts';
 import type { BulkMessageEntry, BulkMessageHandler } from './port.ts';
 import { type NamedPubSub, notABoolean, rawPayloadOf } from './pubsub.ts';
 import type { Routes } from './routes.ts';
@@ -65,8 +64,8 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop, m
 
   /** Where an entry goes and as what; undefined: nowhere, it is done with. Throws where it has failed. */
   const sort = (entry: BulkMessageEntry, copies: Promise<void>[], tally: Tally): { path: string; delivered: DeliveredEntry } | undefined => {
-    const { entryId, data, metadata } = entry;
-    const text = textOfBytes(data);
+    const { entryId, metadata } = entry;
+    const text = textOfPayload(entry);
     let attributes: Attributes | undefined;
     if (!raw) {
       try {
@@ -96,7 +95,7 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop, m
       return undefined;
     }
     const contentType = entry.contentType || (raw ? 'application/octet-stream' : 'application/cloudevents+json');
-    return { path, delivered: { entryId, event: raw ? `"${toBase64(data)}"` : text, attributes, metadata, contentType } };
+    return { path, delivered: { entryId, event: raw ? `"${toBase64(entry.data)}"` : text, attributes, metadata, contentType } };
   };
 
   /** Delivers what goes to one path, again under a policy what of it has failed, and notes what became of it. */

@@ -40,15 +40,27 @@ export async function publishAll(port: PubSub, topic: string, entries: readonly 
 async function publishOnce(port: PubSub, topic: string, entries: readonly BulkMessageEntry[], maxParallel: number, context: CallContext): Promise<BulkFailures> {
   const failed: BulkFailures['failed'] = [];
   let first: unknown;
+  if (port.bulkPublish) {
+    try {
+      for (const [entryId, error] of await port.bulkPublish({ topic, entries: [...entries], metadata: {} }, context)) {
+        if (failed.length === 0) first = error;
+        failed.push({ entryId, error: textOf(error) });
+      }
+      return { failed, error: first };
+    } catch (error) {
+      return { failed: entries.map(({ entryId }) => ({ entryId, error: textOf(error) })), error };
+    }
+  }
   let next = 0;
   const worker = async () => {
     for (let i = next++; i < entries.length; i = next++) {
-      const { entryId, ...message } = entries[i] as BulkMessageEntry;
+      const entry = entries[i] as BulkMessageEntry;
+      const { metadata, contentType, text } = entry;
       try {
-        await port.publish({ topic, ...message }, context);
+        await port.publish({ topic, metadata, text, get data() { return entry.data; }, ...(contentType === undefined ? {} : { contentType }) }, context);
       } catch (error) {
         if (failed.length === 0) first = error;
-        failed.push({ entryId, error: textOf(error) });
+        failed.push({ entryId: entry.entryId, error: textOf(error) });
       }
     }
   };

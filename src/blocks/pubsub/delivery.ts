@@ -8,7 +8,7 @@ import { bound, type Meter, now } from '../../core/meter.ts';
 import { isBinary } from './content-type.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { rawEvent } from './envelope.ts';
-import { type Attributes, binaryEvent, inheritTrace, parseEventBytes } from './events.ts';
+import { type Attributes, binaryEvent, inheritTrace, parseEvent, textOfPayload } from './events.ts';
 import type { Message, MessageHandler } from './port.ts';
 import { type NamedPubSub, notABoolean, rawPayloadOf } from './pubsub.ts';
 import type { Routes } from './routes.ts';
@@ -54,17 +54,19 @@ export function createDelivery({ spec, routes, broker, postman, log, stop, meter
 
   const countsOf = meter && bound((topic) => meter.delivery(pubsubName, topic));
 
-  const attempt = async (event: DeliveredEvent, context: CallContext): Promise<Outcome> => {
+  const attempt = (event: DeliveredEvent, context: CallContext): Promise<Outcome> => {
     const startedAt = countsOf ? now() : 0;
-    try {
-      const outcome = await postman(event, context);
-      countsOf?.(event.topic)(outcome === 'done' ? 'success' : 'drop', outcome === 'refused' ? 'drop' : 'success', startedAt);
-      return outcome;
-    } catch (error) {
+    const failed = (error: unknown) => {
       countsOf?.(event.topic)('retry', 'retry', startedAt);
       log.warn(`encountered a retriable error while publishing a subscribed message to topic ${subscribed}, err: ${textOf(error)}`);
       throw error;
-    }
+    };
+    const outcome = postman(event, context);
+    if (countsOf === undefined) return outcome.catch(failed);
+    return outcome.then((is) => {
+      countsOf(event.topic)(is === 'done' ? 'success' : 'drop', is === 'refused' ? 'drop' : 'success', startedAt);
+      return is;
+    }, failed);
   };
   /** The app never saw it. */
   const giveUpUnseen = async (message: Message, error: unknown): Promise<void> => {
@@ -86,7 +88,7 @@ export function createDelivery({ spec, routes, broker, postman, log, stop, meter
       log.error(`error deserializing pubsub metadata: ${error.message}`);
       return giveUpUnseen(message, error);
     }
-    let data = message.data;
+    let { data } = message;
     let attributes: Attributes;
     if (raw) {
       const event = rawEvent(data, message.topic, pubsubName);
@@ -97,7 +99,7 @@ export function createDelivery({ spec, routes, broker, postman, log, stop, meter
       attributes = binaryEvent(message);
     } else {
       try {
-        attributes = parseEventBytes(data);
+        attributes = parseEvent(textOfPayload(message));
       } catch (error) {
         log.error(`error deserializing cloud event in pubsub ${pubsubName} and topic ${message.topic}: ${textOf(error)}`);
         return giveUpUnseen(message, error);

@@ -7,6 +7,8 @@ import { expirationOf, ttlOf } from './ttl.ts';
 
 export interface EnvelopeInput {
   data: Uint8Array;
+  /** `data` as JSON text with its keys in byte order, where it is at hand. */
+  json?: string | undefined;
   /** As the caller wrote it; '' counts as text/plain. */
   contentType: string;
   topic: string;
@@ -53,7 +55,8 @@ function wrapped(input: EnvelopeInput, expiration: string | undefined): string {
   }
   const trace = quote(traceparent || traceid);
   const contentType = input.contentType || 'text/plain';
-  return `{${dataField(input.data, contentType)},"datacontenttype":${quote(contentType)}${expiration === undefined ? '' : `,"expiration":"${expiration}"`},"id":${
+  const data = input.json !== undefined && isJson(contentType) ? `"data":${input.json}` : dataField(input.data, contentType);
+  return `{${data},"datacontenttype":${quote(contentType)}${expiration === undefined ? '' : `,"expiration":"${expiration}"`},"id":${
     id === '' ? `"${crypto.randomUUID()}"` : quote(id)
   },"pubsubname":${quote(input.pubsubName)},"source":${quote(source || defaults.source)},"specversion":"1.0"${subject === '' ? '' : `,"subject":${quote(subject)}`},"time":"${localTime()}","topic":${
     quote(input.topic)
@@ -76,7 +79,7 @@ function dataField(data: Uint8Array, contentType: string): string {
 
 /** A finished CloudEvent: kept as it is, with what is missing filled in. */
 function completed(input: EnvelopeInput, expiration: string | undefined): string {
-  const text = textOfBytes(input.data);
+  const text = input.json ?? textOfBytes(input.data);
   const event = parseExact(text);
   const entries = event === undefined ? undefined : entriesOf(event);
   if (entries === undefined) throw new EnvelopeError(event === undefined ? whyNotJson(text) : `json: cannot unmarshal ${goKind(event)} into Go value of type map[string]interface {}`);

@@ -1,5 +1,6 @@
 // CloudEvents as they come from a broker: parsed, in binary mode, and the trace a message's metadata adds (dapr/pkg/runtime/subscription/subscription.go).
 import { parseWhole, textOfBytes } from '../../core/go-json.ts';
+import type { Payload } from './payload.ts';
 import type { Message } from './port.ts';
 
 /** Attributes of an event, data among them. */
@@ -12,7 +13,8 @@ export function parseEvent(text: string): Attributes {
   if (typeof event !== 'object' || Array.isArray(event)) throw new Error(`json: cannot unmarshal ${Array.isArray(event) ? 'array' : typeof event === 'boolean' ? 'bool' : typeof event} into Go value of type map[string]interface {}`);
   return event as Attributes;
 }
-export const parseEventBytes = (data: Uint8Array): Attributes => parseEvent(textOfBytes(data));
+/** The data of a message as text. */
+export const textOfPayload = (payload: Payload): string => payload.text ?? textOfBytes(payload.data);
 
 /** Message metadata says which trace the event belongs to, where the event does not (or, made for a raw message, cannot). */
 export function inheritTrace(event: Attributes, metadata: Readonly<Record<string, string>>, overwrite: boolean): void {

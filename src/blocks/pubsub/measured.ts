@@ -28,26 +28,28 @@ function measuredBroker(broker: NamedPubSub, meter: Meter): NamedPubSub {
   const bulkPublished = bound((topic) => meter.bulkPublished(broker.name, topic));
   return {
     ...broker,
-    publish: async (topic, ...rest) => {
+    publish: (topic, publication, raw, context, family) => {
       const startedAt = now();
-      try {
-        await broker.publish(topic, ...rest);
-      } catch (error) {
-        if (isPublished(error)) published(topic)(false, startedAt);
-        throw error;
-      }
-      published(topic)(true, startedAt);
+      return broker.publish(topic, publication, raw, context, family).then(
+        () => published(topic)(true, startedAt),
+        (error: unknown) => {
+          if (isPublished(error)) published(topic)(false, startedAt);
+          throw error;
+        },
+      );
     },
-    bulkPublish: async (topic, ...rest) => {
+    bulkPublish: (topic, entries, raw, context, family) => {
       const startedAt = now();
-      try {
-        const result = await broker.bulkPublish(topic, ...rest);
-        bulkPublished(topic)(result.error === undefined, startedAt);
-        return result;
-      } catch (error) {
-        if (isPublished(error)) bulkPublished(topic)(false, startedAt);
-        throw error;
-      }
+      return broker.bulkPublish(topic, entries, raw, context, family).then(
+        (result) => {
+          bulkPublished(topic)(result.error === undefined, startedAt);
+          return result;
+        },
+        (error: unknown) => {
+          if (isPublished(error)) bulkPublished(topic)(false, startedAt);
+          throw error;
+        },
+      );
     },
   };
 }

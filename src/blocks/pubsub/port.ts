@@ -7,7 +7,9 @@ export type PubSubFeature = 'MESSAGE_TTL' | 'SUBSCRIBE_WILDCARDS' | 'BULK_PUBSUB
 export interface PublishRequest {
   topic: string;
   /** The bytes on the broker: a CloudEvent as JSON, or the caller's bytes with rawPayload. */
-  data: Uint8Array;
+  readonly data: Uint8Array;
+  /** The same as text where it is at hand: `data` is then made when it is asked for, which a broker in this process need not do. */
+  readonly text?: string | undefined;
   /** Publish metadata; undefined when the caller sent none at all (gRPC), which some brokers store differently from `{}`. */
   metadata: Record<string, string> | undefined;
   contentType?: string;
@@ -19,7 +21,9 @@ export interface PublishRequest {
 export interface Message {
   /** Topic delivered on (with wildcards: the real one where the broker knows it). */
   topic: string;
-  data: Uint8Array;
+  readonly data: Uint8Array;
+  /** As in PublishRequest. */
+  readonly text?: string | undefined;
   metadata: Record<string, string>;
   contentType?: string;
 }
@@ -39,7 +43,9 @@ export type MessageHandler = (message: Message, context: CallContext) => Promise
 export interface BulkMessageEntry {
   /** Unique in its batch. */
   entryId: string;
-  data: Uint8Array;
+  readonly data: Uint8Array;
+  /** As in PublishRequest. */
+  readonly text?: string | undefined;
   metadata: Record<string, string> | undefined;
   contentType?: string;
 }

@@ -1,7 +1,6 @@
 // Publishing: envelope, scopes, single and bulk publish over any broker (Dapr: pkg/api/http/http.go, pkg/runtime/pubsub/publisher).
 import type { CallContext } from '../../core/context.ts';
 import { type DaprError, type ErrorName, fail, infoDetail, resourceDetail, textOf } from '../../core/errors.ts';
-import { utf8 } from '../../core/go-json.ts';
 import { compareBytes } from '../../core/json-exact.ts';
 import { parseBool } from '../../core/metadata.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
@@ -10,7 +9,8 @@ import type { Resiliency } from '../resiliency/resiliency.ts';
 import { publishAll } from './bulk-publish.ts';
 import { subscribeInBatches } from './batches.ts';
 import { EnvelopeError, envelopeOf } from './envelope.ts';
-import type { BulkMessageHandler, BulkSubscribeRequest, MessageHandler, PubSub, PublishRequest, SubscribeRequest, Subscription } from './port.ts';
+import { bytesPayload, type Payload, textPayload } from './payload.ts';
+import type { BulkMessageEntry, BulkMessageHandler, BulkSubscribeRequest, MessageHandler, PubSub, PublishRequest, SubscribeRequest, Subscription } from './port.ts';
 import { type StatusFamily, withStatus } from './publish-status.ts';
 import { topicScopes, type TopicScopes } from './scopes.ts';
 
@@ -21,6 +21,8 @@ export interface EventTrace {
 }
 export interface Publication {
   data: Uint8Array;
+  /** The data as JSON text with its keys in byte order, where it is at hand; `data` is then only looked at with rawPayload. */
+  json?: string | undefined;
   /** '' counts as text/plain. */
   contentType: string;
   /** Undefined where the caller sent none at all. */
@@ -118,9 +120,9 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, re
   const scopes: TopicScopes = topicScopes(loaded.properties, appId);
   const nativeTtl = loaded.features.includes('MESSAGE_TTL');
 
-  const wrap = (topic: string, { data, contentType, metadata, trace }: Publication): Uint8Array => {
+  const wrap = (topic: string, { data, json, contentType, metadata, trace }: Publication): Payload => {
     try {
-      return utf8(envelopeOf({ data, contentType, topic, pubsubName: name, appId, traceparent: trace.traceparent, tracestate: trace.tracestate, metadata, nativeTtl }));
+      return textPayload(envelopeOf({ data, json, contentType, topic, pubsubName: name, appId, traceparent: trace.traceparent, tracestate: trace.tracestate, metadata, nativeTtl }));
     } catch (error) {
       if (error instanceof EnvelopeError) throw refusal('pubsubCloudEvent', name, {}, { appID: appId, error: error.message });
       throw error;
@@ -159,16 +161,19 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, re
       return raw;
     },
     publish: async (topic, publication, raw, context, family = 'http') => {
-      const data = raw ? publication.data : wrap(topic, publication);
+      const payload = raw ? bytesPayload(publication.data) : wrap(topic, publication);
       guard(topic);
       try {
-        await send({ topic: prefix + topic, data, metadata: publication.metadata }, context, family);
+        await send({ topic: prefix + topic, metadata: publication.metadata, text: payload.text, get data() { return payload.data; } }, context, family);
       } catch (error) {
         throw failure(topic, error);
       }
     },
     bulkPublish: async (topic, entries, raw, context, family = 'http') => {
-      const messages = entries.map((entry) => ({ entryId: entry.entryId, data: raw ? entry.data : wrap(topic, entry), metadata: entry.metadata, contentType: entry.contentType }));
+      const messages = entries.map((entry): BulkMessageEntry => {
+        const payload = raw ? bytesPayload(entry.data) : wrap(topic, entry);
+        return { entryId: entry.entryId, metadata: entry.metadata, contentType: entry.contentType, text: payload.text, get data() { return payload.data; } };
+      });
       guard(topic);
       const { failed, error } = await publishAll(port, prefix + topic, messages, { maxParallel, policy, family }, context);
       return { failed, error: error === undefined ? undefined : failure(topic, error) };
