@@ -31,7 +31,7 @@ describe('two sidecars with one app, over OTLP/HTTP', () => {
   let beta: Sidecar;
   beforeAll(async () => {
     app = await startApp(({ target }) => {
-      if (target === '/dapr/subscribe') return Response.json([{ pubsubname: 'bus', topic: 'orders', route: '/orders' }, { pubsubname: 'bus', topic: 'unwanted', route: '/nowhere' }]);
+      if (target === '/dapr/subscribe') return Response.json([{ pubsubname: 'bus', topic: 'orders', route: '/orders' }, { pubsubname: 'bus', topic: 'unwanted', route: '/nowhere' }, { pubsubname: 'bus', topic: 'batch', route: '/batch', bulkSubscribe: { enabled: true, maxMessagesCount: 2, maxAwaitDurationMs: 5000 } }]);
       return target === '/nowhere' || target === '/missing' ? undefined : new Response('ok');
     });
     const config = configuration(`otel: {endpointAddress: "127.0.0.1:${collector.http}", protocol: http, isSecure: false, headers: ["x-key=abc"]}`, join(mkdtempSync(join(tmpdir(), 'outrigger-names-')), 'names.db'));
@@ -127,6 +127,16 @@ describe('two sidecars with one app, over OTLP/HTTP', () => {
     expect(messages.map(({ parentId }) => parentId)).toEqual([published!.spanId, published!.spanId]);
     const delivered = spans.filter(({ name }) => name === 'pubsub/orders');
     expect(delivered.map(({ parentId }) => parentId).sort()).toEqual(messages.map(({ spanId }) => spanId).sort());
+  });
+
+  test('each message of a batch has a span of its own; the app sees the last one’s', async () => {
+    const target = '/v1.0/publish/bulk/bus/batch';
+    const spans = await spansOf(await call('POST', target, {}, '[{"entryId":"1","event":"a","contentType":"text/plain"},{"entryId":"2","event":"b","contentType":"text/plain"}]'), 5);
+    const messages = spans.filter(({ kind }) => kind === 'PRODUCER');
+    const delivered = spans.filter(({ name }) => name === 'pubsub/batch');
+    expect(delivered.map(({ parentId }) => parentId).sort()).toEqual(messages.map(({ spanId }) => spanId).sort());
+    const [seen] = await app.saw((request) => request.target === '/batch');
+    expect(delivered.map(({ traceId, spanId }) => `00-${traceId}-${spanId}-01`)).toContain(seen!.header('traceparent'));
   });
 
   test('an event of an input binding begins a trace', async () => {

@@ -30,18 +30,20 @@ export function createEventDelivery(options: EventDeliveryOptions): { postman: P
     path: string;
     metadata: Readonly<Record<string, string>>;
   }
-  /** `attributes`: those of the event whose trace the request tells. */
-  const post = ({ topic, path: configured, metadata }: Delivery, contentType: string, attributes: Readonly<Attributes>, body: Uint8Array, context: CallContext): Promise<HttpResponse> => {
+  /** `attributes`: those of the event whose trace the request tells; `others`: of events that go with it and have spans, too. */
+  const post = ({ topic, path: configured, metadata }: Delivery, contentType: string, attributes: Readonly<Attributes>, body: Uint8Array, context: CallContext, others: readonly Readonly<Attributes>[] = []): Promise<HttpResponse> => {
     if (channel === undefined) throw new Error('there is no app to deliver to');
     if (!channel.healthy) throw new Error('app is not in a healthy state');
     let path = paths.get(configured);
     if (path === undefined) paths.set(configured, (path = requestTarget(configured)));
     const headers: RawHeaders = ['Content-Type', contentType];
     metadataHeaders(metadata, headers);
-    const span = traceHeaders(attributes, metadata, options, `pubsub/${topic}`, headers);
+    const name = `pubsub/${topic}`;
+    const spans = options.recorder === undefined ? [] : others.map((one) => traceHeaders(one, {}, options, name, []));
+    spans.push(traceHeaders(attributes, metadata, options, name, headers));
     const sending = channel.send({ method: 'POST', path, headers, body }, context);
-    if (span !== undefined) {
-      const ended = (error: string) => span.end({ attributes: [['messaging.system', 'pubsub'], ['messaging.destination.name', topic]], error });
+    if (spans.some((span) => span !== undefined)) {
+      const ended = (error: string) => { for (const span of spans) span?.end({ attributes: [['messaging.system', 'pubsub'], ['messaging.destination.name', topic]], error }); };
       sending.then(({ status }) => ended(errorOfStatus(status)), (error: unknown) => ended(textOf(error)));
     }
     return sending;
@@ -51,8 +53,8 @@ export function createEventDelivery(options: EventDeliveryOptions): { postman: P
     postman: async (event, context) => outcomeOf(await post(event, 'application/cloudevents+json', event.attributes, event.data, context), event, log),
     bulkPostman: async (batch, context) => {
       // of many traces one request can tell one: the last
-      const traced = batch.entries.findLast(({ attributes }) => (attributes?.traceparent ?? attributes?.traceid) !== undefined)?.attributes ?? {};
-      return outcomesOf(await post(batch, 'application/json', traced, utf8(bulkEnvelope(batch)), context), batch, log);
+      const traced = batch.entries.flatMap(({ attributes }) => (attributes !== undefined && (attributes.traceparent ?? attributes.traceid) !== undefined ? [attributes] : []));
+      return outcomesOf(await post(batch, 'application/json', traced.pop() ?? {}, utf8(bulkEnvelope(batch)), context, traced), batch, log);
     },
   };
 }
