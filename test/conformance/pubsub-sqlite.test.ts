@@ -243,8 +243,9 @@ test('sidecars on Node, Bun and Deno share one file; what a killed one had in ha
   await until(() => there.length === 6 && here.length === 4);
   await node.stop('SIGKILL');
   await launch('bun', 'a', again);
-  await until(() => again.length === 3);
-  expect(again).toEqual([3, 4, 5]);
+  await until(() => again.includes(5));
+  // What the app had answered may come twice: the killed sidecar had no time to write it down.
+  expect(again.slice(-3)).toEqual([3, 4, 5]);
   expect(there).toEqual([0, 1, 2, 3, 4, 5]);
   expect(deno.log()).not.toMatch(/level=error/);
 });

@@ -85,7 +85,7 @@ export default definePubSub({
         await reading.write(() => reader.join());
         const title = `pubsub.sqlite: topic ${topic}, group ${name}`;
         const consumer = startConsumer({
-          database: reading, reader, owner: crypto.randomUUID(), concurrency: rules.ordered ? 1 : Math.max(1, metadata.concurrency), lease: rules.lease, title, log,
+          database: reading, reader, owner: crypto.randomUUID(), concurrency: rules.ordered ? 1 : Math.max(1, metadata.concurrency), ordered: rules.ordered, lease: rules.lease, title, log,
           handle: (message) => handler(messageOf(topic, message), background),
           onFinished: () => tidying.soon(topic),
         });

@@ -9,8 +9,10 @@ export interface ConsumerOptions {
   reader: GroupReader;
   /** Who has a message in hand; no two consumers have the same. */
   owner: string;
-  /** Messages in hand at once. */
+  /** Messages with the handler at once. */
   concurrency: number;
+  /** The group's messages are handed out one by one and in order: several are taken at once, and given back when one of them fails. */
+  ordered: boolean;
   lease: number;
   /** What the log calls it. */
   title: string;
@@ -29,11 +31,15 @@ export interface Consumer {
 // Beyond 2^31-1 ms a timer fires at once.
 const longestTimer = 2_147_483_647;
 const pauseAfterFailureMs = 200;
+// In order nothing is gained by leaving messages to others: one transaction takes so many.
+const orderedBatch = 20;
 
 export function startConsumer(options: ConsumerOptions): Consumer {
-  const { database, reader, owner, concurrency, lease, title, log } = options;
+  const { database, reader, owner, concurrency, ordered, lease, title, log } = options;
+  /** Taken, not yet with the handler. */
+  let ready: LoggedMessage[] = [];
   const settled: { id: number; outcome: Outcome; why?: unknown }[] = [];
-  let inHand = 0;
+  let running = 0;
   let closing = false;
   let working = false;
   let again = false;
@@ -46,22 +52,31 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     timer = setTimeout(wake, Math.min(longestTimer, Math.max(1, time - Date.now())));
     (timer as { unref?(): void }).unref?.();
   };
+  const giveBack = () => {
+    for (const { id } of ready) settled.push({ id, outcome: 'released' });
+    ready = [];
+  };
   const deliver = async (message: LoggedMessage): Promise<void> => {
-    inHand++;
+    running++;
     try {
-      await options.handle(message);
+      if (message.expiresAt === undefined || message.expiresAt > Date.now()) await options.handle(message);
       settled.push({ id: message.id, outcome: 'done' });
     } catch (why) {
       // A failure while the subscription ends says nothing about the message.
       settled.push({ id: message.id, outcome: closing ? 'released' : 'failed', why });
+      if (ordered) giveBack();
     }
-    inHand--;
+    running--;
+    if (!closing) startReady();
     wake();
   };
+  function startReady(): void {
+    while (ready.length > 0 && running < concurrency) void deliver(ready.shift() as LoggedMessage);
+  }
   /** One round: writes down what has ended and takes what there is room for, in one transaction. True: there may be more to do. */
   const round = async (): Promise<boolean> => {
     const ended = settled.splice(0);
-    const room = closing ? 0 : concurrency - inHand;
+    const room = closing ? 0 : !ordered ? concurrency - running : running === 0 && ready.length === 0 ? orderedBatch : 0;
     if (ended.length === 0) {
       if (room === 0) return false;
       const more = await database.read(() => reader.hasMore());
@@ -76,7 +91,9 @@ export function startConsumer(options: ConsumerOptions): Consumer {
         taken: room > 0 ? reader.take(owner, room) : undefined,
       }));
       for (const { id, why } of given) log.error(`${title}: message ${id} is removed after its last attempt: ${textOf(why)}`);
-      for (const message of taken?.messages ?? []) void deliver(message);
+      ready.push(...(taken?.messages ?? []));
+      if (closing) giveBack();
+      else startReady();
       if (taken !== undefined && taken.messages.length < room) wakeAt(taken.nextAt);
       if (ended.some(({ outcome }) => outcome === 'done')) options.onFinished();
     } catch (error) {
@@ -98,7 +115,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       }
     } while (again);
     working = false;
-    if (closing && inHand === 0) idle?.();
+    if (closing && running === 0) idle?.();
   };
   function wake(): void {
     again = true;
@@ -107,7 +124,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
 
   // Signs of life, only while there is something to hold on to.
   const pulse = setInterval(() => {
-    if (inHand > 0) database.write(() => reader.extend(owner)).catch((error) => log.warn(`${title}: ${textOf(error)}`));
+    if (running > 0 || ready.length > 0) database.write(() => reader.extend(owner)).catch((error) => log.warn(`${title}: ${textOf(error)}`));
   }, lease / 3);
   (pulse as { unref?(): void }).unref?.();
   wake();
@@ -118,6 +135,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       if (!closing) {
         closing = true;
         clearTimeout(timer);
+        giveBack();
         await new Promise<void>((resolve) => {
           idle = resolve;
           wake();

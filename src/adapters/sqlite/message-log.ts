@@ -11,6 +11,8 @@ export interface LoggedMessage {
   metadata: string | null;
   /** How often it was handed out, this time included. */
   attempts: number;
+  /** When it is not to be delivered any more, in milliseconds since 1970. */
+  expiresAt: number | undefined;
 }
 export interface Group {
   topic: string;
@@ -18,7 +20,7 @@ export interface Group {
 }
 /** How a group hands out its messages; all times in milliseconds. */
 export interface Rules {
-  /** One message at a time in the whole group, in order; else as many as there is room for. */
+  /** Only one consumer of the group has messages in hand; else as many as there is room for go to each. */
   ordered: boolean;
   /** How long a message stays with a consumer that gives no sign of life. */
   lease: number;
@@ -71,7 +73,7 @@ export function messageWriter(database: SharedDatabase) {
 }
 
 const empty = new Uint8Array(0);
-const messageOf = (row: Record<string, SqliteValue>, attempts: number): LoggedMessage => ({ id: Number(row.id), data: (row.data as Uint8Array | null) ?? empty, metadata: row.metadata as string | null, attempts });
+const messageOf = (row: Record<string, SqliteValue>, attempts: number): LoggedMessage => ({ id: Number(row.id), data: (row.data as Uint8Array | null) ?? empty, metadata: row.metadata as string | null, attempts, expiresAt: typeof row.expires_at === 'number' ? row.expires_at : undefined });
 
 /** What a consumer does; all but `hasMore` run inside a write. */
 export function groupReader(database: SharedDatabase, { topic, name }: Group, rules: Rules) {
