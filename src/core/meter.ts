@@ -104,12 +104,16 @@ export function measured<T>(operation: Operation, run: () => T | Promise<T>): T 
 /** Keeps what was bound for a name, for names that callers choose: at most so many, then it begins anew. */
 export function bound<T>(bind: (name: string) => T, most = 1024): (name: string) => T {
   const known = new Map<string, T>();
+  let last: { name: string; value: T } | undefined;
   return (name) => {
-    let found = known.get(name);
-    if (found === undefined) {
+    // mostly the same again, and then nothing has to be hashed
+    if (last !== undefined && last.name === name) return last.value;
+    let value = known.get(name);
+    if (value === undefined) {
       if (known.size >= most) known.clear();
-      known.set(name, (found = bind(name)));
+      known.set(name, (value = bind(name)));
     }
-    return found;
+    last = { name, value };
+    return value;
   };
 }

@@ -59,7 +59,7 @@ describe('the launcher', () => {
 });
 
 test('a reader of the log that goes away does not end the sidecar', async () => {
-  const child = spawn(daprd, ['--app-id=x', '--app-port=1', '--dapr-http-port=0', '--dapr-listen-addresses=127.0.0.1'], { stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, OUTRIGGER_DATA: folder } });
+  const child = spawn(daprd, ['--app-id=x', '--app-port=1', '--dapr-http-port=0', '--enable-metrics=false', '--dapr-listen-addresses=127.0.0.1'], { stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, OUTRIGGER_DATA: folder } });
   await new Promise((done) => child.stdout.once('data', done));
   child.stdout.destroy();
   await new Promise((done) => setTimeout(done, 700));

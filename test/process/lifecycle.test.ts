@@ -198,7 +198,7 @@ describe('embedded components', () => {
   });
 });
 /** Ends the flags before the harness's own. */
-const bare = (port: number) => ['--app-id=bare', `--dapr-http-port=${port}`, '--dapr-listen-addresses=127.0.0.1', '--dapr-internal-grpc-listen-address=127.0.0.1', '--'];
+const bare = (port: number) => ['--app-id=bare', `--dapr-http-port=${port}`, '--enable-metrics=false', '--dapr-listen-addresses=127.0.0.1', '--dapr-internal-grpc-listen-address=127.0.0.1', '--'];
 
 test('components see what daprd sets; --log-file takes the log', async () => {
   const sidecar = await sidecarWith({

@@ -40,20 +40,21 @@ export function countCalls(meter: HttpMeter): CountCalls {
 export function countRequests(http: HttpPort, meter: HttpMeter): HttpPort {
   return {
     ...http,
-    send: async (request) => {
+    send: (request) => {
       const startedAt = now();
       const { method, body } = request;
       const { path } = request;
       meter.sent(method, path, body instanceof Uint8Array ? body.length : body === null || body === undefined ? 0 : Number(headerOf(request.headers, 'content-length') ?? 0));
-      let response: HttpResponse;
-      try {
-        response = await http.send(request);
-      } catch (error) {
-        if (!(error instanceof HttpFailure && error.kind === 'aborted')) meter.answered(method, path, 500, undefined, startedAt);
-        throw error;
-      }
-      meter.answered(method, path, response.status, bytesOf(response), startedAt);
-      return response;
+      return http.send(request).then(
+        (response) => {
+          meter.answered(method, path, response.status, bytesOf(response), startedAt);
+          return response;
+        },
+        (error: unknown) => {
+          if (!(error instanceof HttpFailure && error.kind === 'aborted')) meter.answered(method, path, 500, undefined, startedAt);
+          throw error;
+        },
+      );
     },
   };
 }
