@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ServerName, startRabbitmq, startRedis } from '../harness/servers.ts';
+import { addStream } from '../conformance/jetstream.ts';
+import { type ServerName, startKafka, startMosquitto, startNats, startRabbitmq, startRedis } from '../harness/servers.ts';
 
 export interface BrokerRow {
   name: string;
@@ -65,6 +66,44 @@ export const brokers: BrokerRow[] = [
         component: { type: 'pubsub.rabbitmq', metadata: { connectionString: server.url, deletedWhenUnused: 'false', deliveryMode: '2', publisherConfirm: 'true', requeueInFailure: 'true', prefetchCount: '50', reconnectWaitSeconds: '1s' } },
         server,
         stop: () => server.stop(),
+      };
+    },
+  },
+  {
+    name: 'mqtt3',
+    servers: ['mosquitto'],
+    ordered: false,
+    start: async () => {
+      const server = await startMosquitto({ persist: true });
+      return {
+        component: { type: 'pubsub.mqtt3', metadata: { url: `tcp://127.0.0.1:${server.port}` } },
+        resources: { 'retries.yaml': retries },
+        // Mosquitto writes its messages down when it ends and every second, not with each acknowledgement: killed outright it may forget.
+        server: { kill: () => server.kill('SIGTERM'), restart: server.restart },
+        stop: () => server.stop(),
+      };
+    },
+  },
+  {
+    name: 'jetstream',
+    servers: ['nats'],
+    ordered: false,
+    start: async () => {
+      const server = await startNats();
+      await addStream(server.url, 'loss', ['loss']);
+      return { component: { type: 'pubsub.jetstream', metadata: { natsURL: server.url, durableName: 'loss', ackWait: '1s' } }, server, stop: () => server.stop() };
+    },
+  },
+  {
+    name: 'kafka',
+    servers: ['kafka'],
+    ordered: true,
+    start: async () => {
+      const server = await startKafka({ settings: ['num.partitions=1'] });
+      return {
+        component: { type: 'pubsub.kafka', metadata: { brokers: server.brokers, authType: 'none', initialOffset: 'oldest', backOffDuration: '200ms', sessionTimeout: '6s', heartbeatInterval: '1s' } },
+        server,
+        stop: () => server.stop('SIGKILL'),
       };
     },
   },

@@ -34,6 +34,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<{ close()
 
   /** Stream sequences that were delivered and not acknowledged yet. */
   const open = new Set<number>();
+  /** Those among them that wait here or run: what the server sends again meanwhile, because ackWait is over, is the same message. */
+  const held = new Set<number>();
   let highest = info.delivered.stream_seq;
   let running = 0;
   let idle: (() => void) | undefined;
@@ -65,9 +67,11 @@ export async function startConsumer(options: ConsumerOptions): Promise<{ close()
     running++;
     try {
       await handler(message.subject, message.data);
+      held.delete(sequence);
       open.delete(sequence);
       settle(message, '+ACK');
     } catch (error) {
+      held.delete(sequence);
       log.error(`Error processing JetStream message ${message.subject}/${sequence}: ${textOf(error)}`);
       if (signal.aborted) return;
       const { max_deliver = 0 } = info.config;
@@ -96,6 +100,8 @@ export async function startConsumer(options: ConsumerOptions): Promise<{ close()
     } else if (code !== 0) return;
     else {
       const { sequence } = deliveryOf(message.reply ?? '');
+      if (held.has(sequence)) return;
+      held.add(sequence);
       open.add(sequence);
       highest = Math.max(highest, sequence);
     }
