@@ -1,6 +1,6 @@
 // The scenarios: which requests go where, for each sidecar and for the bare programs beside it.
 import type { Job } from './load/generator.ts';
-import { appId, type Bare, type Process, type Store, type Subject } from './subjects.ts';
+import { appId, type Bare, type Process, publishedMessages, type Store, type Subject } from './subjects.ts';
 
 /** One row of a scenario's table. `bare`: the program that others are held against. */
 export type Contender = { name: string; role: 'direct' | 'bare' | 'plain' | 'subject'; process: Process; load: Pick<Job, 'requests' | 'publish' | 'entries'> };
@@ -32,8 +32,8 @@ export function plan(bare: Bare, host: string, subjects: Subject[], stores: Stor
       contenders: [
         { name: 'the app itself', role: 'direct', process: bare.subscriber, load: { publish: '/deliver' } },
         { name: `bare relay (${host})`, role: 'bare', process: bare.deliveryRelay, load: { publish: '/deliver' } },
-        ...rows('deliver', { publish: '/v1.0/publish/memory/bench' }),
-        ...rows('deliver', { publish: '/v1.0/publish/bulk/memory/bench-bulk', entries: 100 }).map((row) => ({ ...row, name: `${row.name} in bulk` })),
+        ...rows('deliver', publishedMessages.single),
+        ...rows('deliver', publishedMessages.bulk).map((row) => ({ ...row, name: `${row.name} in bulk` })),
       ],
     },
     {

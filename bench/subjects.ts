@@ -69,7 +69,7 @@ export async function startSubject({ name, words, flags: own = [], tracing, isPl
   };
   const beside = await run(appId, [`--app-port=${where.app}`], Object.fromEntries(where.stores.map((store) => [`${store}.yaml`, stateStore(store, where)])));
   const caller = await run('bench-caller', [], {});
-  const subscriber = await run('bench-subscriber', [`--app-port=${where.deliveries}`], { 'pubsub.yaml': pubsub, 'subscription.yaml': subscription('bench', '/deliver'), 'bulk.yaml': subscription('bench-bulk', '/batch', { enabled: true, maxMessagesCount: 100, maxAwaitDurationMs: 100 }) });
+  const subscriber = await run('bench-subscriber', [`--app-port=${where.deliveries}`], subscriberResources);
   return { name, isPlain, state: beside, invoke: beside, invokeTwo: { ...caller, groups: [...caller.groups, ...beside.groups] }, deliver: subscriber };
 }
 
@@ -105,5 +105,13 @@ const component = (name: string, type: string, metadata: Record<string, string> 
 const pubsub = component('memory', 'pubsub.in-memory');
 const subscription = (topic: string, route: string, bulkSubscribe?: object) =>
   JSON.stringify({ apiVersion: 'dapr.io/v2alpha1', kind: 'Subscription', metadata: { name: topic }, spec: { pubsubname: 'memory', topic, routes: { default: route }, ...(bulkSubscribe ? { bulkSubscribe } : {}) } });
+/** In-memory pub/sub with one topic delivered message by message to /deliver, and one in batches to /batch. */
+export const subscriberResources = {
+  'pubsub.yaml': pubsub,
+  'subscription.yaml': subscription('bench', '/deliver'),
+  'bulk.yaml': subscription('bench-bulk', '/batch', { enabled: true, maxMessagesCount: 100, maxAwaitDurationMs: 100 }),
+};
+/** How they are published. */
+export const publishedMessages = { single: { publish: '/v1.0/publish/memory/bench' }, bulk: { publish: '/v1.0/publish/bulk/memory/bench-bulk', entries: 100 } };
 const configuration = (file: string, tracing: object | undefined) =>
   JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Configuration', metadata: { name: 'bench' }, spec: { nameResolution: { component: 'sqlite', version: 'v1', configuration: { connectionString: file } }, ...(tracing ? { tracing } : {}) } });
