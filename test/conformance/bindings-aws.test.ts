@@ -172,7 +172,7 @@ describeWithServer('moto', 'AWS bindings', () => {
       expect(Date.now() - started).toBeLessThan(2000); // although a look into the queue waits for 20 s
     });
     test('a queue that is not there is an error of the call', async () => {
-      await expect((await open('bindings.aws.sqs', { queueName: 'none' })).invoke('create', 'x')).rejects.toThrow(/operation error SQS: GetQueueUrl, .*QueueDoesNotExist/);
+      await expect((await open('bindings.aws.sqs', { queueName: 'none' })).invoke('create', 'x')).rejects.toThrow(/operation error SQS: GetQueueUrl, .*(QueueDoesNotExist|NonExistentQueue)/);
     });
   });
 

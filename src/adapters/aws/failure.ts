@@ -5,9 +5,12 @@ import { HttpFailure } from '../../core/host.ts';
 export class AwsFailure extends AdapterError {
   /** The service's own code, `ResourceNotFoundException`; '' where no answer came. */
   readonly code: string;
-  constructor(kind: AdapterError['kind'], message: string, code: string, cause: unknown) {
-    super(kind, message, cause);
+  /** `ConditionalCheckFailedException: The conditional request failed`, without the call around it. */
+  readonly reason: string;
+  constructor(kind: AdapterError['kind'], call: string, reason: string, code: string, cause: unknown) {
+    super(kind, `${call}, ${reason}`, cause);
     this.code = code;
+    this.reason = reason;
   }
 }
 
@@ -16,6 +19,8 @@ export const prefixed = (what: string, error: unknown): AdapterError => new Adap
 
 interface SdkError extends Error {
   readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
+  /** What stood in the answer, where the SDK for JavaScript has another name for it. */
+  readonly Error?: { readonly Code?: string };
 }
 
 /** Makes the calls of one service tell their failures: `call('GetParameter', client.send(…))`. `service` is AWS's name for it, `Secrets Manager`. */
@@ -30,11 +35,11 @@ export function awsCalls(service: string) {
 }
 
 function failureOf(what: string, error: unknown): AwsFailure {
-  if (error instanceof HttpFailure) return new AwsFailure('unavailable', `${what}, exceeded maximum number of attempts, 3, https response error StatusCode: 0, RequestID: , ${error.message}`, '', error);
-  const { name, message, $metadata } = error as SdkError;
+  if (error instanceof HttpFailure) return new AwsFailure('unavailable', `${what}, exceeded maximum number of attempts, 3, https response error StatusCode: 0, RequestID: `, error.message, '', error);
+  const { name, message, $metadata, Error: answered } = error as SdkError;
   const status = $metadata?.httpStatusCode;
-  if (status === undefined) return new AwsFailure('internal', `${what}, ${textOf(error)}`, '', error);
+  if (status === undefined) return new AwsFailure('internal', what, textOf(error), '', error);
   // Errors that the service's model describes have a class of their own; of the others only the code is known.
   const described = !/ServiceException$/.test((error as Error).constructor.name);
-  return new AwsFailure(status >= 500 ? 'unavailable' : 'internal', `${what}, https response error StatusCode: ${status}, RequestID: ${$metadata?.requestId ?? ''}, ${described ? '' : 'api error '}${name}: ${message}`, name, error);
+  return new AwsFailure(status >= 500 ? 'unavailable' : 'internal', `${what}, https response error StatusCode: ${status}, RequestID: ${$metadata?.requestId ?? ''}`, `${described ? '' : 'api error '}${answered?.Code ?? name}: ${message}`, name, error);
 }

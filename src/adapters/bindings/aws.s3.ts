@@ -4,7 +4,8 @@ import { fromBase64, toBase64 } from '../../core/base64.ts';
 import { readBody } from '../../core/body.ts';
 import { parseDuration } from '../../core/duration.ts';
 import { AdapterError, textOf } from '../../core/errors.ts';
-import { any, goStringify, int, list, optionalString, parseWhole, type Reader, string, struct, textOfBytes, utf8 } from '../../core/go-json.ts';
+import { goStringify, int, list, optionalString, parseWhole, type Reader, string, struct, textOfBytes, utf8 } from '../../core/go-json.ts';
+import type { DiskPort } from '../../core/host.ts';
 import { field, isTruthy, schema } from '../../core/metadata.ts';
 import { AwsFailure, awsCalls } from '../aws/failure.ts';
 import { awsAliases, awsClientSettings, awsFields } from '../aws/settings.ts';
@@ -12,9 +13,10 @@ import { type BulkResult, bulkJson, createJson, listJson, locationOf, taggingOf 
 import { unquote } from './unquote.ts';
 
 const mostDeletedAtOnce = 1000; // S3's own limit
+const optionalInt: Reader<number | undefined> = { go: 'int', zero: undefined, read: (value, at) => (value === null ? undefined : int.read(value, at)) };
 const listPayload = struct('s3.listPayload', { marker: string, prefix: string, maxResults: int, delimiter: string });
-const bulkGetPayload = struct('s3.bulkGetPayload', { items: list(struct('s3.bulkGetItem', { key: string, filePath: optionalString })), concurrency: any });
-const bulkCreatePayload = struct('s3.bulkCreatePayload', { items: list(struct('s3.bulkCreateItem', { key: string, data: optionalString, contentType: optionalString, filePath: optionalString })), concurrency: any });
+const bulkGetPayload = struct('s3.bulkGetPayload', { items: list(struct('s3.bulkGetItem', { key: string, filePath: optionalString })), concurrency: optionalInt });
+const bulkCreatePayload = struct('s3.bulkCreatePayload', { items: list(struct('s3.bulkCreateItem', { key: string, data: optionalString, contentType: optionalString, filePath: optionalString })), concurrency: optionalInt });
 const bulkDeletePayload = struct('s3.bulkDeletePayload', { keys: list(string) });
 
 export default defineBinding({
@@ -59,15 +61,12 @@ export default defineBinding({
       const { getSignedUrl } = await import('@aws-sdk/s3-request-presigner');
       return getSignedUrl(client, new GetObjectCommand({ Bucket, Key: key }), { expiresIn: Math.trunc(ms / 1000) });
     };
-    const readFile = async (path: string): Promise<Uint8Array> => {
-      if (host.files === undefined) throw new Error('this runtime has no files');
-      return host.files.read(host.files.resolve(path));
-    };
-    const writeFile = async (path: string, data: Uint8Array): Promise<void> => {
+    const disk = (): DiskPort => {
       if (host.disk === undefined) throw new Error('this runtime has no files');
-      await host.disk.write(host.disk.resolve(path), data);
+      return host.disk;
     };
-    const decoded = (data: Uint8Array, isBase64: boolean): Uint8Array => (isBase64 ? fromBase64(textOfBytes(data).replace(/[\r\n]/g, '')) : data);
+    const readFile = async (path: string): Promise<Uint8Array> => disk().read(disk().resolve(path));
+    const writeFile = async (path: string, data: Uint8Array): Promise<void> => disk().write(disk().resolve(path), data);
     const read = async (Key: string, signal: AbortSignal | undefined): Promise<Uint8Array> => {
       const { Body } = await call('GetObject', client.send(new GetObjectCommand({ Bucket, Key }), abort(signal)));
       return Body === undefined ? new Uint8Array(0) : (await readBody(Body.transformToWebStream() as ReadableStream<Uint8Array>)).bytes;
@@ -112,10 +111,10 @@ export default defineBinding({
     };
 
     /** The items of a bulk request, as many at once as it asks for; what fails is told in its result. */
-    const each = async <T extends { key: string }>(items: readonly T[], concurrency: unknown, what: string, work: (item: T) => Promise<Partial<BulkResult>>) => {
+    const each = async <T extends { key: string }>(items: readonly T[], concurrency: number | undefined, what: string, work: (item: T) => Promise<Partial<BulkResult>>) => {
       if (items.length === 0) throw failure(`s3 binding error: ${what} requires at least one item`);
-      const atOnce = concurrency === undefined || concurrency === null ? 10 : Number(concurrency);
-      if (!(atOnce > 0)) throw failure(`s3 binding error: concurrency must be greater than 0, got ${String(concurrency)}`);
+      const atOnce = concurrency ?? 10;
+      if (atOnce <= 0) throw failure(`s3 binding error: concurrency must be greater than 0, got ${atOnce}`);
       const results: BulkResult[] = [];
       const left = [...items.entries()].reverse();
       const worker = async () => {
@@ -203,6 +202,14 @@ function payload<T>(reader: Reader<T>, data: Uint8Array, what: string): T {
     return reader.read(parseWhole(textOfBytes(data)), '');
   } catch (error) {
     throw failure(what + textOf(error), error);
+  }
+}
+function decoded(data: Uint8Array, isBase64: boolean): Uint8Array {
+  if (!isBase64) return data;
+  try {
+    return fromBase64(textOfBytes(data).replace(/[\r\n]/g, ''));
+  } catch {
+    throw new Error('illegal base64 data');
   }
 }
 /** A JSON string without its quotes; anything else as it is. */

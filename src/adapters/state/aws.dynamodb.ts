@@ -57,7 +57,7 @@ export default defineStateStore({
     };
     const guarded = async <T>(work: Promise<T>): Promise<void> => {
       await work.catch((error) => {
-        throw error instanceof AwsFailure && error.code === 'ConditionalCheckFailedException' ? etagMismatch(error.message) : error;
+        throw error instanceof AwsFailure && error.code === 'ConditionalCheckFailedException' ? etagMismatch(error.reason) : error;
       });
     };
     const writeOf = (operation: TransactionOperation): { Put: Put } | { Delete: Delete } =>
