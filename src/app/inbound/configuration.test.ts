@@ -5,6 +5,8 @@ import type { ConfigurationItem } from '../../blocks/configuration/port.ts';
 import { textOfBytes } from '../../core/go-json.ts';
 import { HttpFailure } from '../../core/host.ts';
 import { createLogger } from '../../core/log.ts';
+import { createResiliency } from '../../blocks/resiliency/resiliency.ts';
+import { readResiliency } from '../../blocks/resources/schemas.ts';
 import { createConfigurationApp } from './configuration.ts';
 
 function start(answer: (request: AppRequest) => number = () => 200, healthy = true) {
@@ -20,12 +22,26 @@ function start(answer: (request: AppRequest) => number = () => 200, healthy = tr
     close: async () => undefined,
   };
   const log = createLogger({ appId: 'a', instance: 'i', version: 'v', write: (line) => void lines.push(line) });
-  return { tell: createConfigurationApp({ channel, log })('conf'), calls, lines };
+  return { tell: createConfigurationApp({ channel, log })('conf'), channel, calls, lines };
+}
+/** `conf` has an inbound policy that retries twice. */
+async function startUnderPolicy(answer: (call: number) => number) {
+  const started = start((request) => answer(started.calls.filter(({ path }) => path === request.path).length));
+  const log = createLogger({ appId: 'a', instance: 'i', version: 'v', write: (line) => void started.lines.push(line) });
+  const resiliency = createResiliency({ log });
+  await resiliency.load([readResiliency({ metadata: { name: 'r' }, spec: { policies: { retries: { r: { duration: '1ms', maxRetries: 2 } } }, targets: { components: { conf: { inbound: { retry: 'r' } } } } } }, { file: 'f', document: 1 })]);
+  return { ...started, tell: createConfigurationApp({ channel: started.channel, log, resiliency })('conf') };
 }
 const item = (value: string, version = '', metadata: Record<string, string> = {}): ConfigurationItem => ({ value, version, metadata });
 const event = (...items: [string, ConfigurationItem][]) => ({ id: 'ID', items: new Map(items) });
 
 describe('a changed item', () => {
+  it('is posted again under the inbound policy of its store, key by key, for any answer but 200', async () => {
+    const { tell, calls, lines } = await startUnderPolicy((call) => (call < 3 ? 204 : 200));
+    await tell(event(['a', item('1')], ['b', item('2')]));
+    expect(calls.map(({ path }) => path)).toEqual(['/configuration/conf/a', '/configuration/conf/a', '/configuration/conf/a', '/configuration/conf/b', '/configuration/conf/b', '/configuration/conf/b']);
+    expect(lines.filter((line) => line.includes('error sending'))).toEqual([]);
+  });
   it('is posted with the whole event, once per key', async () => {
     const { tell, calls } = start();
     await tell(event(['b', item('<2>', '7', { z: '1', a: '2' })], ['a', item('')]));
