@@ -96,6 +96,8 @@ export interface Outrigger {
   stopInbound(): Promise<void>;
   /** Resolves when the app is unhealthy, at once when it never was healthy; never without health probes. */
   appUnhealthy(): Promise<void>;
+  /** Sends what is noted of the calls so far, where a host may be stopped after each. Never rejects. */
+  flushSpans(): Promise<void>;
   /** Closes every component; API calls in flight are the host's to wait for. */
   stop(): Promise<void>;
 }
@@ -166,7 +168,7 @@ export function createApp(options: AppOptions): Outrigger {
 
   let resolution: Resolution = { state: 'absent' };
   const addresses = createAddresses(() => resolution);
-  const endpoints = count.endpoints(createEndpoints(count.requests(http), { env: host.env, log, secretStore: (name) => components.secretstores.get(name)?.port }));
+  const endpoints = count.endpoints(createEndpoints(http, { env: host.env, log, secretStore: (name) => components.secretstores.get(name)?.port }));
   const invocation = createInvokeBlock({
     appId, namespace, channel: () => channel, addresses, endpoints, resiliency, log, leg: count.leg(createHttpLeg(host.http)), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '', ownSpans: tracing.tracing === 'spans',
   });
@@ -250,6 +252,7 @@ export function createApp(options: AppOptions): Outrigger {
       await Promise.all([subscriptions.stop(), inputs?.stop()]);
     },
     appUnhealthy: () => watch.unhealthy(),
+    flushSpans: spans.flush,
     stop: async () => {
       reload?.stop();
       opened();

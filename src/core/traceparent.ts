@@ -74,7 +74,7 @@ export function freshTraceparent(): string {
 
 const digits = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 // Asking for random bytes costs more than using them, so they are asked for by the thousand.
-let pool: Uint8Array | undefined;
+let pool: Uint8Array<ArrayBuffer> | undefined;
 let used = 0;
 function hex(bytes: number): string {
   if (pool === undefined || used + bytes > pool.length) {

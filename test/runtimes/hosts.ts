@@ -15,7 +15,7 @@ export type HostName = 'node' | 'bun' | 'deno' | 'workerd';
 
 /** false: the host cannot, and a test says what happens instead. */
 export const capabilities = {
-  node: { background: true, rawTarget: true, oddVerbs: false, h2c: false },
+  node: { background: true, rawTarget: true, oddVerbs: false, h2c: true },
   bun: { background: true, rawTarget: false, oddVerbs: false, h2c: false },
   deno: { background: true, rawTarget: true, oddVerbs: true, h2c: true },
   workerd: { background: false, rawTarget: true, oddVerbs: false, h2c: false },

@@ -41,13 +41,19 @@ export function createWorker({ resources }: WorkerOptions = {}) {
       } catch (error) {
         return Response.json({ errorCode: 'ERR_HEALTH_NOT_READY', message: `dapr is not ready: ${error instanceof Error ? error.message : String(error)}` }, { status: 500 });
       }
-      return sidecar(request);
+      const response = await sidecar.serve(request);
+      context.waitUntil(sidecar.flushSpans());
+      return response;
     },
   };
 }
 
 /** An open sidecar, as requests see it. */
-type Opened = (request: Request) => Response | Promise<Response>;
+type Serve = (request: Request) => Response | Promise<Response>;
+interface Opened {
+  serve: Serve;
+  flushSpans(): Promise<void>;
+}
 
 async function open(env: WorkerEnv, bundled: WorkerOptions['resources']): Promise<Opened> {
   const texts = textsOf(env);
@@ -70,7 +76,7 @@ async function open(env: WorkerEnv, bundled: WorkerOptions['resources']): Promis
     warn(settings.apiToken, log);
     await app.start(stop.signal);
     log.info(`dapr initialized. Status: Running. ${app.components.all().length} components`);
-    return withMetrics(app, metricsPath, settings.apiToken);
+    return { serve: withMetrics(app, metricsPath, settings.apiToken), flushSpans: app.flushSpans };
   } catch (error) {
     stop.abort();
     log.fatal(`Fatal error from runtime: ${error instanceof Error ? error.message : String(error)}`);
@@ -79,7 +85,7 @@ async function open(env: WorkerEnv, bundled: WorkerOptions['resources']): Promis
 }
 
 /** A Worker has one address for everything: its metrics are behind a path of it, and behind the token of the API. */
-function withMetrics({ fetch, handleMetrics }: Outrigger, path: string, token: string): Opened {
+function withMetrics({ fetch, handleMetrics }: Outrigger, path: string, token: string): Serve {
   if (handleMetrics === undefined) return fetch;
   return (request) => {
     if (new URL(request.url).pathname !== path) return fetch(request);

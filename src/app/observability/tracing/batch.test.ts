@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createLogger } from '../../../core/log.ts';
-import { type BatchLimits, batchLimits, createBatch, Retryable } from './batch.ts';
+import { type BatchLimits, batchLimits, createBatch, createUnattendedBatch, Retryable } from './batch.ts';
 import type { FinishedSpan } from './span.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -103,4 +103,23 @@ test('closing sends what is there, once, and waits no longer than it may', async
 test('OpenTelemetry’s variables set the limits; nonsense does not', () => {
   expect(batchLimits({})).toEqual({ maxQueue: 2048, maxBatch: 512, delayMs: 5000, timeoutMs: 30_000 });
   expect(batchLimits({ OTEL_BSP_MAX_QUEUE_SIZE: '10', OTEL_BSP_SCHEDULE_DELAY: '20', OTEL_BSP_EXPORT_TIMEOUT: 'soon', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '-1' })).toEqual({ maxQueue: 10, maxBatch: 10, delayMs: 20, timeoutMs: 30_000 });
+});
+
+test('where nothing outlives a request, each flush sends what is there, once, and waits for no other', async () => {
+  const lines: string[] = [];
+  const sent: string[][] = [];
+  let away = true;
+  const batch = createUnattendedBatch({ name: 'there', export: async (spans) => { sent.push(spans.map(({ name }) => name)); if (away) throw new Retryable('away'); } }, { maxQueue: 2, maxBatch: 1, delayMs: 1, timeoutMs: 1000 },
+    createLogger({ appId: 'a', instance: 'i', version: 'v', write: (line) => void lines.push(line) }));
+  for (const name of 'abc') batch.add(span(name));
+  await batch.flush();
+  await batch.flush();
+  batch.add(span('d'));
+  await batch.flush();
+  away = false;
+  batch.add(span('e'));
+  await batch.flush();
+  expect(sent).toEqual([['a', 'b'], ['d'], ['e']]);
+  expect(lines).toEqual([expect.stringContaining('spans do not arrive'), expect.stringContaining('arrive at there again')]);
+  expect(vi.getTimerCount()).toBe(0);
 });

@@ -54,6 +54,37 @@ export function batchLimits(env: Readonly<Record<string, string | undefined>>): 
 const firstPauseMs = 1000;
 const longestPauseMs = 5000;
 
+/** Tells of trouble once, and of its end. */
+function createOutcome({ name }: SpanExporter, log: Logger): { arrived(): void; failed(error: unknown): void } {
+  let failing = false;
+  return {
+    arrived: () => {
+      if (failing) log.info(`spans arrive at ${name} again`);
+      failing = false;
+    },
+    failed: (error) => {
+      if (!failing) log.error(`spans do not arrive at ${name} and are lost until they do: ${textOf(error)}`);
+      failing = true;
+    },
+  };
+}
+
+/**
+ * For hosts where nothing outlives a request: no timers, no second try, and no export waits for that of another request.
+ * Whoever ends a request flushes.
+ */
+export function createUnattendedBatch(exporter: SpanExporter, { maxQueue, timeoutMs }: BatchLimits, log: Logger): Batch {
+  let queue: FinishedSpan[] = [];
+  const outcome = createOutcome(exporter, log);
+  const flush = async () => {
+    const spans = queue;
+    queue = [];
+    if (spans.length === 0) return;
+    await exporter.export(spans, AbortSignal.timeout(timeoutMs)).then(outcome.arrived, outcome.failed);
+  };
+  return { add: (span) => { if (queue.length < maxQueue) queue.push(span); }, flush, close: flush };
+}
+
 export function createBatch(exporter: SpanExporter, { maxQueue, maxBatch, delayMs, timeoutMs }: BatchLimits, log: Logger): Batch {
   let queue: FinishedSpan[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -62,12 +93,8 @@ export function createBatch(exporter: SpanExporter, { maxQueue, maxBatch, delayM
   let closing = false;
   const closed = new AbortController();
   const hurry = new AbortController();
-  let failing = false;
+  const outcome = createOutcome(exporter, log);
 
-  const told = (error: unknown) => {
-    if (!failing) log.error(`spans do not arrive at ${exporter.name} and are lost until they do: ${textOf(error)}`);
-    failing = true;
-  };
   const exportOne = async (spans: readonly FinishedSpan[]): Promise<void> => {
     const limit = new AbortController();
     const timeout = setTimeout(() => limit.abort(), timeoutMs);
@@ -81,11 +108,10 @@ export function createBatch(exporter: SpanExporter, { maxQueue, maxBatch, delayM
     for (let waitMs = firstPauseMs; ; waitMs = Math.min(longestPauseMs, waitMs * 1.5)) {
       try {
         await exporter.export(spans, signal);
-        if (failing) log.info(`spans arrive at ${exporter.name} again`);
-        failing = false;
+        outcome.arrived();
         return;
       } catch (error) {
-        told(error);
+        outcome.failed(error);
         if (!(error instanceof Retryable) || closing || signal.aborted) return;
         await pause(error.afterMs ?? waitMs * (0.5 + Math.random()), AbortSignal.any([signal, hurry.signal]));
         if (closing || signal.aborted) return;

@@ -4,7 +4,7 @@ import type { Logger } from '../../../core/log.ts';
 import { samplingRateOf, type TracingMode, tracingMode } from '../../../core/traceparent.ts';
 import { ConfigurationError } from '../../../blocks/resources/configuration-error.ts';
 import type { Configuration } from '../../../blocks/resources/kinds.ts';
-import { type Batch, batchLimits, createBatch, type SpanExporter } from './batch.ts';
+import { type Batch, batchLimits, createBatch, createUnattendedBatch, type SpanExporter } from './batch.ts';
 import { logExporter } from './log-lines.ts';
 import { otlpEndpoint, unescaped } from './otlp-endpoint.ts';
 import { otlpGrpcExporter } from './otlp-grpc.ts';
@@ -66,7 +66,7 @@ export function createTracing(spec: Configuration['tracing'], { host, appId, log
     recorder,
     open: async () => {
       try {
-        batches = (await exporters()).map((exporter) => createBatch(exporter, limits, log));
+        batches = (await exporters()).map((exporter) => (host.background ? createBatch : createUnattendedBatch)(exporter, limits, log));
       } catch (error) {
         throw new ConfigurationError(`failed to setup tracing: ${error instanceof Error ? error.message : String(error)}`);
       }
