@@ -8,8 +8,8 @@ import type { Counter, Histogram, Labels, Registry } from './registry.ts';
 import { healthProbes, httpClient, httpServer, sizeBounds } from './series.ts';
 
 export interface HttpMeter {
-  /** A call to the API is answered. `path`: cleaned, still escaped. `ms`: how long it took. */
-  served(method: string, path: string, status: number, requestBytes: number, responseBytes: number, ms: number): void;
+  /** A call to the API is answered. `target`: path and query as they came. `ms`: how long it took. */
+  served(method: string, target: string, status: number, requestBytes: number, responseBytes: number, ms: number): void;
   /** A request to the app goes out. `target`: path and query, escaped. */
   sent(method: string, target: string, bytes: number): void;
   /** It was answered; `bytes` undefined where the answer does not say how many it has. Status 500: it gave no answer. */
@@ -56,7 +56,7 @@ export function createHttpMeter({ registry, appId, http, latencyBounds, onBad }:
   const probes = registry.counter(healthProbes.completedCount);
   const probeLatency = registry.histogram(healthProbes.roundtripLatency, latencyBounds);
 
-  const serverPaths = latest(bound((label): { label: string; served: Bound[] } => ({ label, served: [] })), (path) => labels.server(decodedPath(path)), labels.reduces);
+  const serverPaths = latest(bound((label): { label: string; served: Bound[] } => ({ label, served: [] })), (target) => labels.server(decodedPath(target)), labels.reduces);
   const clientPaths = latest(bound((label): { label: string; sent: { method: string; size: Histogram }[]; answered: Bound[] } => ({ label, sent: [], answered: [] })), (target) => labels.client(decodedPath(target)), labels.reduces);
   const boundFor = (list: Bound[], method: string, status: number, make: Make, path: string): Bound => {
     for (const one of list) if (one.status === status && one.method === method) return one;
@@ -69,8 +69,8 @@ export function createHttpMeter({ registry, appId, http, latencyBounds, onBad }:
   const makeAnswered: Make = (all) => ({ count: completed(all), latency: roundtrip(all), responses: undefined });
 
   return {
-    served: (method, path, status, requestBytes, responseBytes, ms) => {
-      const { label, served } = serverPaths(path);
+    served: (method, target, status, requestBytes, responseBytes, ms) => {
+      const { label, served } = serverPaths(target);
       const known = boundFor(served, method, status, makeServed, label);
       known.count.value++;
       if (known.responses !== undefined) known.responses.value++;

@@ -16,7 +16,7 @@ import type { HttpPort } from '../../../core/host.ts';
 import type { Meter } from '../../../core/meter.ts';
 import type { ApiOptions } from '../../http/api.ts';
 import type { HttpMeter } from './http.ts';
-import { countCalls, countProbes, countRequests } from './measured-http.ts';
+import { countCalls, countOutside, countProbes, countRequests } from './measured-http.ts';
 
 export interface Counted {
   state(block: StateBlock): StateBlock;
@@ -44,7 +44,7 @@ export function counted(meter: Meter | undefined, http: HttpMeter | undefined): 
     bindings: (block) => measuredBindings(block, meter),
     pubsub: (block) => measuredPubSub(block, meter),
     leg: (leg) => measuredLeg(leg, meter.invocation),
-    endpoints: (endpoints) => measuredEndpoints(endpoints, meter.invocation),
+    endpoints: (endpoints) => measuredEndpoints(countOutside(endpoints, http), meter.invocation),
     requests: (port) => countRequests(port, http),
     probes: (port) => countProbes(port, http),
     api: { count: countCalls(http), onError: meter.failed },

@@ -1,15 +1,15 @@
 // HTTP that is counted on its way: calls to this sidecar's API, requests to the app, health probes of it.
-import { headerOf, HttpFailure, type HttpPort, type HttpResponse, type Incoming } from '../../../core/host.ts';
+import { headerOf, HttpFailure, type HttpPort, type HttpRequest, type HttpResponse, type Incoming } from '../../../core/host.ts';
+import type { Endpoints } from '../../../blocks/invoke/endpoints.ts';
 import { holdClock, now, releaseClock } from '../../../core/meter.ts';
 import type { CountCalls } from '../../http/api.ts';
-import type { HttpCall } from '../../http/call.ts';
 import type { AnswerSize } from '../../http/answer-size.ts';
 import type { HttpMeter } from './http.ts';
 
 export function countCalls(meter: HttpMeter): CountCalls {
-  const note = ({ path }: HttpCall, { method, length = 0 }: Incoming, { bytes }: AnswerSize, status: number, startedAt: number, endedAt: number): void => {
-    if (typeof bytes === 'number') meter.served(method, path, status, length, bytes, endedAt - startedAt);
-    else void bytes.then((streamed) => meter.served(method, path, status, length, streamed, now() - startedAt));
+  const note = ({ method, target, length = 0 }: Incoming, { bytes }: AnswerSize, status: number, startedAt: number, endedAt: number): void => {
+    if (typeof bytes === 'number') meter.served(method, target, status, length, bytes, endedAt - startedAt);
+    else void bytes.then((streamed) => meter.served(method, target, status, length, streamed, now() - startedAt));
   };
   return (call, serve) => {
     const startedAt = now();
@@ -26,11 +26,11 @@ export function countCalls(meter: HttpMeter): CountCalls {
     }
     if (!(result instanceof Promise)) {
       // what it did last, where that was looked at, was to end this call
-      note(call, incoming, size, result.status, startedAt, read > startedAt ? read : now());
+      note(incoming, size, result.status, startedAt, read > startedAt ? read : now());
       return result;
     }
     return result.then((response) => {
-      note(call, incoming, size, response.status, startedAt, now());
+      note(incoming, size, response.status, startedAt, now());
       return response;
     });
   };
@@ -40,24 +40,35 @@ export function countCalls(meter: HttpMeter): CountCalls {
 export function countRequests(http: HttpPort, meter: HttpMeter): HttpPort {
   return {
     ...http,
-    send: (request) => {
-      const startedAt = now();
-      const { method, body } = request;
-      const { path } = request;
-      meter.sent(method, path, body instanceof Uint8Array ? body.length : body === null || body === undefined ? 0 : Number(headerOf(request.headers, 'content-length') ?? 0));
-      return http.send(request).then(
-        (response) => {
-          meter.answered(method, path, response.status, bytesOf(response), startedAt);
-          return response;
-        },
-        (error: unknown) => {
-          if (!(error instanceof HttpFailure && error.kind === 'aborted')) meter.answered(method, path, 500, undefined, startedAt);
-          throw error;
-        },
-      );
-    },
+    send: (request) => counted(meter, request.path, request, () => http.send(request)),
   };
 }
+
+/** Calls of HTTPEndpoints and URLs count as such requests too, under the path the caller named: that of the base URL is not in it. */
+export function countOutside(endpoints: Endpoints, meter: HttpMeter): Endpoints {
+  return {
+    ...endpoints,
+    call: (name, request, context) => counted(meter, `/${request.path}`, request, () => endpoints.call(name, request, context)),
+    callUrl: (url, request, context) => counted(meter, `/${request.path}`, request, () => endpoints.callUrl(url, request, context)),
+  };
+}
+
+function counted(meter: HttpMeter, target: string, { method, headers, body }: Pick<HttpRequest, 'method' | 'headers' | 'body'>, send: () => Promise<HttpResponse>): Promise<HttpResponse> {
+  const startedAt = now();
+  meter.sent(method, target, body instanceof Uint8Array ? body.length : body === null || body === undefined ? 0 : Number(headerOf(headers, 'content-length') ?? 0));
+  return send().then(
+    (response) => {
+      meter.answered(method, target, response.status, bytesOf(response), startedAt);
+      return response;
+    },
+    (error: unknown) => {
+      if (!wasAborted(error)) meter.answered(method, target, 500, undefined, startedAt);
+      throw error;
+    },
+  );
+}
+
+const wasAborted = (error: unknown): boolean => error instanceof HttpFailure ? error.kind === 'aborted' : error instanceof Error && error.cause instanceof HttpFailure && error.cause.kind === 'aborted';
 
 export function countProbes(http: HttpPort, meter: HttpMeter): HttpPort {
   return {

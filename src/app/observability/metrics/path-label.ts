@@ -6,7 +6,7 @@ import { createPathPatterns, mergeSlashes } from './path-patterns.ts';
 export interface PathLabels {
   /** Every path below `/v1.0/state/store` and the like has that label. */
   readonly reduces: boolean;
-  /** Paths of calls to this sidecar's API, decoded and cleaned. */
+  /** Paths of calls to this sidecar's API, decoded. */
   server(path: string): string;
   /** Paths of requests to the app, decoded. */
   client(path: string): string;
