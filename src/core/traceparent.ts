@@ -67,8 +67,8 @@ export function newSpan(parent: string, rate: number): string {
 let seed: { trace: string; next: number } | undefined;
 /** A new trace that nobody samples. */
 export function freshTraceparent(): string {
-  if (seed === undefined || seed.next > 0xffff_fffe) seed = { trace: hex(12), next: 0 };
-  const count = (++seed.next).toString(16).padStart(8, '0');
+  if (seed === undefined || seed.next > 0x1_ffff_fffe) seed = { trace: hex(12), next: 0x1_0000_0000 };
+  const count = (++seed.next).toString(16).slice(1);
   return `00-${seed.trace}${count}-${seed.trace.slice(0, 8)}${count}-00`;
 }
 

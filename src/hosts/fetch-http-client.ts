@@ -6,7 +6,7 @@ import { sendFollowing } from './redirects.ts';
 export interface FetchDialect {
   /** Encodings that fetch undoes in the answer to this request, although the answer's headers still name them. */
   unpacks(request: HttpRequest): readonly string[];
-  /** Extra members of the init for this request (TLS, h2c, no unpacking). Throws HttpFailure for what the runtime cannot do. */
+  /** A new init with what this runtime needs for the request (TLS, h2c, no unpacking). Throws HttpFailure for what the runtime cannot do. */
   init(request: HttpRequest): Record<string, unknown>;
 }
 
@@ -17,7 +17,7 @@ export const bunFetch: FetchDialect = {
   unpacks: () => [],
   init: ({ tls, insecure, h2c }) => {
     if (h2c) throw cannot('speak HTTP/2 without TLS');
-    return { decompress: false, ...(tls || insecure ? { tls: { ...tls, ...(insecure ? { rejectUnauthorized: false } : {}) } } : {}) };
+    return tls || insecure ? { decompress: false, tls: { ...tls, ...(insecure ? { rejectUnauthorized: false } : {}) } } : { decompress: false };
   },
 };
 
@@ -67,7 +67,11 @@ export function createFetchHttpClient(dialect: FetchDialect, fetcher: typeof fet
     const signal = request.signal ?? request.gone?.();
     const body = request.body instanceof Uint8Array && request.body.length === 0 ? null : (request.body ?? null);
     if (body !== null && (method === 'GET' || method === 'HEAD')) throw cannot(`send a ${method} request with a body`);
-    const init: RequestInit & { duplex?: 'half' } = { ...dialect.init(request), method, headers: headersOf(request.headers), redirect: 'manual', ...(signal ? { signal } : {}) };
+    const init: RequestInit & { duplex?: 'half' } = dialect.init(request);
+    init.method = method;
+    init.headers = headersOf(request.headers);
+    init.redirect = 'manual';
+    if (signal !== undefined) init.signal = signal;
     if (body !== null) {
       init.body = body as BodyInit;
       if (body instanceof ReadableStream) init.duplex = 'half';
@@ -85,11 +89,11 @@ export function createFetchHttpClient(dialect: FetchDialect, fetcher: typeof fet
 
 /** A plain object where no name is repeated: the form the runtimes read fastest. */
 function headersOf(list: RawHeaders): Record<string, string> | Headers {
-  const plain: Record<string, string> = Object.create(null);
+  const plain: Record<string, string> = {};
   for (let i = 0; i < list.length; i += 2) {
     const lower = (list[i] as string).toLowerCase();
     if (refused.has(lower)) continue;
-    if (lower in plain) return repeatedHeadersOf(list);
+    if (lower in plain) return repeatedHeadersOf(list); // or one that every object has
     plain[lower] = list[i + 1] as string;
   }
   return plain;

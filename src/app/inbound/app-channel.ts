@@ -1,7 +1,7 @@
 // The channel to the app beside this sidecar: where it listens, the token it is shown, how many requests it gets at once.
 import type { AppChannel, AppRequest } from '../../blocks/invoke/app-channel.ts';
 import type { CallContext } from '../../core/context.ts';
-import { type Host, HttpFailure, type HttpRequest, type HttpResponse, type RawHeaders } from '../../core/host.ts';
+import { hasHeader, type Host, HttpFailure, type HttpRequest, type HttpResponse, type RawHeaders } from '../../core/host.ts';
 import type { Settings } from '../settings.ts';
 import { createTurns } from './turns.ts';
 
@@ -49,25 +49,16 @@ export function createAppChannel(settings: Settings, host: Host, { isHealthy = (
 
 /** Adds what the request does not say itself; the app's token always takes the place of a caller's. */
 function complete(headers: RawHeaders, appToken: string, { traceparent, tracestate, baggage }: CallContext): RawHeaders {
-  const list: RawHeaders = [];
-  let traced = false;
-  let burdened = false;
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    const { length } = name;
-    if (length === 11 && name.toLowerCase() === 'traceparent') traced = true;
-    else if (length === 7 && name.toLowerCase() === 'baggage') burdened = true;
-    else if (length === 14 && appToken !== '' && name.toLowerCase() === 'dapr-api-token') continue;
-    list.push(name, headers[i + 1] as string);
-  }
+  const more: RawHeaders = [];
   // A tracestate without the traceparent it belongs to says nothing.
-  if (!traced && traceparent !== '') {
-    list.push('Traceparent', traceparent);
-    if (tracestate !== '') list.push('Tracestate', tracestate);
+  if (traceparent !== '' && !hasHeader(headers, 'Traceparent')) {
+    more.push('Traceparent', traceparent);
+    if (tracestate !== '') more.push('Tracestate', tracestate);
   }
-  if (!burdened && baggage !== '') list.push('Baggage', baggage);
-  if (appToken !== '') list.push('Dapr-Api-Token', appToken);
-  return list;
+  if (baggage !== '' && !hasHeader(headers, 'Baggage')) more.push('Baggage', baggage);
+  if (appToken === '') return more.length === 0 ? headers : headers.concat(more);
+  more.push('Dapr-Api-Token', appToken);
+  return headers.filter((_, i) => (headers[i - (i % 2)] as string).toLowerCase() !== 'dapr-api-token').concat(more);
 }
 
 /** A turn is held until the answer has been read to its end, was cut, or nobody wants the rest. */

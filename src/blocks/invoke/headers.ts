@@ -66,7 +66,8 @@ function namedBy(connection: string, names: Set<string> | undefined): Set<string
 function named(headers: RawHeaders): Set<string> | undefined {
   let names: Set<string> | undefined;
   for (let i = 0; i < headers.length; i += 2) {
-    if (ruleOf(headers[i] as string).request === 'connection') names = namedBy(headers[i + 1] as string, names);
+    const name = headers[i] as string;
+    if (name.length === 10 && ruleOf(name).request === 'connection') names = namedBy(headers[i + 1] as string, names);
   }
   return names;
 }

@@ -24,6 +24,7 @@ export function textOfBytes(bytes: string): string {
 
 /** Go's path.Clean for a path that may be relative: '' where nothing is left (Go: `.`). */
 export function clean(path: string): string {
+  if (plain.test(path)) return path;
   const rooted = path.startsWith('/');
   const out: string[] = [];
   for (const segment of path.split('/')) {
