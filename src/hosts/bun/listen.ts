@@ -4,6 +4,7 @@ import type { HandleCall } from '../../app/http/api.ts';
 import { incomingFromRequest } from '../../app/http/incoming.ts';
 import { addressText, headSize, tooLong } from '../fetch-head.ts';
 import type { ListenAt, Listener } from '../cli/platform.ts';
+import { createPeerServer, type PeerServer, type Upgrading } from './peer-server.ts';
 
 interface BunServer {
   readonly port: number | undefined;
@@ -19,7 +20,8 @@ declare const Bun: {
     idleTimeout?: number;
     maxRequestBodySize?: number;
     development?: boolean;
-    fetch(request: Request): Response | Promise<Response>;
+    fetch(request: Request, server: Upgrading): Response | Promise<Response> | undefined;
+    websocket?: PeerServer['websocket'];
     error?(error: Error): Response;
   }): BunServer;
 };
@@ -27,13 +29,14 @@ declare const Bun: {
 /** What --read-buffer-size comes to by default. Bun itself refuses 16 KiB and more; adding up every call's headers would cost a tenth of a small call. */
 const usualHeaderBytes = 8192;
 
-export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes }: { maxHeaderBytes: number }): Promise<Listener> {
+export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes, peers }: { maxHeaderBytes: number; peers?: boolean }): Promise<Listener> {
   // Bun would take the place of a file that is already there.
   if ('path' in at && existsSync(at.path)) throw Object.assign(new Error(`listen unix ${at.path}: bind: address already in use`), { code: 'EADDRINUSE' });
   const peer = (request: Request): string | undefined => {
     const from = server.requestIP(request);
     return from === null ? undefined : addressText(from.address, from.port);
   };
+  const messages = peers ? createPeerServer(handle) : undefined;
   const serve = (place: { hostname: string; port: number } | { unix: string }) =>
     Bun.serve({
       ...place,
@@ -41,7 +44,10 @@ export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes 
       // the core has its own limit, with Dapr's answers
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
-      fetch: (request) => {
+      ...(messages ? { websocket: messages.websocket } : {}),
+      fetch: (request, upgrading) => {
+        const taken = messages?.take(request, upgrading);
+        if (taken !== undefined) return taken ?? undefined;
         const incoming = incomingFromRequest(request, peer);
         return maxHeaderBytes !== usualHeaderBytes && headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming);
       },
@@ -60,7 +66,11 @@ export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes 
   }
   return {
     port: server.port ?? 0,
-    close: async () => { await server.stop(false); },
+    close: async () => {
+      const stopped = server.stop(false);
+      await messages?.close();
+      await stopped;
+    },
     destroy: () => { void server.stop(true); },
   };
 }

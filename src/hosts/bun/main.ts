@@ -2,5 +2,6 @@
 import { outrigger } from '../cli/daprd.ts';
 import { bunFetch, createFetchHttpClient } from '../fetch-http-client.ts';
 import { listen } from './listen.ts';
+import { createPeerClient } from './peer-client.ts';
 
-process.exit(await outrigger(process.argv.slice(2), { runtime: 'bun', createHttp: () => createFetchHttpClient(bunFetch), listen }));
+process.exit(await outrigger(process.argv.slice(2), { runtime: 'bun', createHttp: () => createFetchHttpClient(bunFetch), createPeers: createPeerClient, listen }));

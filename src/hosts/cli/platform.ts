@@ -18,6 +18,8 @@ export interface Platform {
   readonly runtime: RuntimeName;
   /** `maxHeaderBytes`: longest header block of an answer. */
   createHttp(options: { maxHeaderBytes: number }): HttpPort & { close?(): Promise<void> };
-  /** Rejects with the system's error (EADDRINUSE, EACCES, …) where the address cannot be taken. */
-  listen(handle: HandleCall, at: ListenAt, options: { maxHeaderBytes: number }): Promise<Listener>;
+  /** A faster way than `http` to the internal listeners of other sidecars on the same runtime, which falls back to it. */
+  createPeers?(http: HttpPort): HttpPort & { close(): Promise<void> };
+  /** `peers`: takes what `createPeers` sends. Rejects with the system's error (EADDRINUSE, EACCES, …) where the address cannot be taken. */
+  listen(handle: HandleCall, at: ListenAt, options: { maxHeaderBytes: number; peers?: boolean }): Promise<Listener>;
 }

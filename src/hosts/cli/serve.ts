@@ -62,7 +62,7 @@ export async function serve({ readLaunch, log, level, write, platform }: ServeOp
           log.scope('dapr.signals').info("Received signal 'hangup'; restarting"); // as daprd, which sends itself the signal
           signals.onReload();
         },
-        makeHost: ({ http, address }) => createNodeHost({ runtime: platform.runtime, http, address, write }),
+        makeHost: (ports) => createNodeHost({ runtime: platform.runtime, ...ports, write }),
         onListening: (app) => hooks.onListening?.(app, launch),
         onReady: (app) => hooks.onReady?.(app, launch),
       });

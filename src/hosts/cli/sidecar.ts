@@ -28,7 +28,7 @@ export interface SidecarContext {
   onShutdown(force: boolean): void;
   /** Resources have changed in a way that only a restart inside the process can apply. */
   onRestart(): void;
-  makeHost(options: { http: Host['http']; address: string }): Host & { files: FilesPort };
+  makeHost(options: { http: Host['http']; peers: Host['peers']; address: string }): Host & { files: FilesPort };
   /** Called when the API listens (components may still be loading). */
   onListening?(app: Outrigger): void;
   /** Called when everything is ready. */
@@ -57,9 +57,10 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
   setEnvironment(launch, internalPort, address);
 
   const http = platform.createHttp({ maxHeaderBytes: launch.maxHeaderBytes });
+  const peers = platform.createPeers?.(http);
   // a sidecar that others reach only on this machine says so to them
   const advertised = ['127.0.0.1', 'localhost', '[::1]'].includes(launch.internalAddress) ? launch.internalAddress : address;
-  const host = context.makeHost({ http, address: advertised });
+  const host = context.makeHost({ http, peers, address: advertised });
   const configuration = await readConfiguration(launch, host.files);
   const hotReload = enabledFeatures(configuration.features).includes('HotReload');
   // before the first look, so that no change falls between the two
@@ -113,6 +114,7 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
   }
   inner.abort();
   await closeAll(app, ports, launch, log);
+  await peers?.close();
   await http.close?.();
 }
 

@@ -1,0 +1,168 @@
+// Calls from other sidecars on Bun that come as messages of a WebSocket: each goes through the same handler as one that came over HTTP.
+import type { HandleCall } from '../../app/http/api.ts';
+import { BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { answerElsewhereFrame, answerFrame, leavingFrame, maxMessageBody, peerProtocol, pickUpHeader, readFrame } from './peer-frames.ts';
+
+/** What of Bun's ServerWebSocket is used. */
+export interface PeerSocket {
+  data: { calls: Map<number, AbortController | undefined> };
+  sendBinary(data: Uint8Array): number;
+  close(code?: number): void;
+}
+export interface Upgrading {
+  upgrade(request: Request, options: { data: PeerSocket['data']; headers?: Record<string, string> }): boolean;
+}
+
+/** Milliseconds a large answer waits to be fetched. */
+const patience = 30_000;
+const elsewhere = new Response(null);
+
+export interface PeerServer {
+  /** undefined: an ordinary request; null: taken. */
+  take(request: Request, server: Upgrading): Response | null | undefined;
+  readonly websocket: {
+    maxPayloadLength: number;
+    backpressureLimit: number;
+    closeOnBackpressureLimit: boolean;
+    idleTimeout: number;
+    perMessageDeflate: boolean;
+    open(socket: PeerSocket): void;
+    message(socket: PeerSocket, data: Buffer): void;
+    close(socket: PeerSocket): void;
+  };
+  /** Resolves when the calls in hand are answered and the sockets closed. */
+  close(): Promise<void>;
+}
+
+export function createPeerServer(handle: HandleCall): PeerServer {
+  const sockets = new Set<PeerSocket>();
+  const waiting = new Map<string, { body: ReadableStream<Uint8Array>; timer: ReturnType<typeof setTimeout> }>();
+  let inHand = 0;
+  let closing: (() => void) | undefined;
+  const ended = () => {
+    if (--inHand === 0) closing?.();
+  };
+
+  /** A body that is no message is fetched over HTTP, under a name nobody can guess. */
+  const leave = (body: ReadableStream<Uint8Array>): string => {
+    const ticket = crypto.randomUUID();
+    const timer = setTimeout(() => {
+      waiting.delete(ticket);
+      body.cancel().catch(() => {});
+    }, patience);
+    waiting.set(ticket, { body, timer });
+    return ticket;
+  };
+
+  const serve = async (socket: PeerSocket, id: number, incoming: PeerIncoming): Promise<void> => {
+    inHand++;
+    socket.data.calls.set(id, undefined);
+    try {
+      await handle(incoming);
+      const { status, headers, body } = incoming.answer;
+      if (!socket.data.calls.has(id)) {
+        if (body instanceof ReadableStream) await body.cancel();
+      } else if (body instanceof ReadableStream) socket.sendBinary(answerElsewhereFrame(id, status, headers, leave(body)));
+      else if (body !== null && body.length > maxMessageBody) socket.sendBinary(answerElsewhereFrame(id, status, headers, leave(new Blob([body as Uint8Array<ArrayBuffer>]).stream())));
+      else socket.sendBinary(answerFrame(id, status, headers, body));
+    } catch {
+      socket.close(1011); // the caller is told that the call broke off
+    } finally {
+      socket.data.calls.delete(id);
+      ended();
+    }
+  };
+
+  return {
+    take: (request, server) => {
+      const { headers } = request;
+      const ticket = headers.get(pickUpHeader);
+      if (ticket !== null) {
+        const found = waiting.get(ticket);
+        if (found === undefined) return new Response(null, { status: 404 });
+        waiting.delete(ticket);
+        clearTimeout(found.timer);
+        return new Response(found.body);
+      }
+      if (headers.get('sec-websocket-protocol') !== peerProtocol) return undefined;
+      if (closing !== undefined) return new Response(null, { status: 503 });
+      return server.upgrade(request, { data: { calls: new Map() }, headers: { 'Sec-WebSocket-Protocol': peerProtocol } }) ? null : undefined;
+    },
+    websocket: {
+      maxPayloadLength: 4 * 1024 * 1024,
+      backpressureLimit: 64 * 1024 * 1024,
+      closeOnBackpressureLimit: true, // else answers would be dropped without a word
+      idleTimeout: 120,
+      perMessageDeflate: false,
+      open: (socket) => { sockets.add(socket); },
+      message: (socket, data) => {
+        const frame = typeof data === 'string' ? undefined : readFrame(data);
+        if (frame?.kind === 'call') void serve(socket, frame.id, new PeerIncoming(socket, frame.id, frame.method, frame.path, frame.headers, frame.body));
+        else if (frame?.kind === 'cancel') {
+          socket.data.calls.get(frame.id)?.abort();
+          socket.data.calls.delete(frame.id);
+        } else socket.close(1002);
+      },
+      close: (socket) => {
+        sockets.delete(socket);
+        for (const controller of socket.data.calls.values()) controller?.abort();
+        socket.data.calls.clear();
+      },
+    },
+    close: async () => {
+      const answered = new Promise<void>((resolve) => { closing = resolve; });
+      for (const socket of sockets) socket.sendBinary(leavingFrame());
+      if (inHand > 0) await answered;
+      for (const socket of sockets) socket.close(1001);
+    },
+  };
+}
+
+interface Answer {
+  status: number;
+  headers: RawHeaders;
+  body: Uint8Array | ReadableStream<Uint8Array> | null;
+}
+
+class PeerIncoming implements Incoming {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: RawHeaders;
+  answer: Answer = { status: 500, headers: [], body: null };
+  private readonly socket: PeerSocket;
+  private readonly id: number;
+  private readonly body: Uint8Array | null;
+  constructor(socket: PeerSocket, id: number, method: string, target: string, headers: RawHeaders, body: Uint8Array | null) {
+    this.socket = socket;
+    this.id = id;
+    this.method = method;
+    this.target = target;
+    this.headers = headers;
+    this.body = body;
+  }
+  header(name: string): string | undefined { return headerOf(this.headers, name); }
+  get length(): number { return this.body?.length ?? 0; }
+  get hasBody(): boolean { return this.body !== null && this.body.length > 0; }
+  get signal(): AbortSignal {
+    const { calls } = this.socket.data;
+    let controller = calls.get(this.id);
+    if (controller === undefined) {
+      controller = new AbortController();
+      if (calls.has(this.id)) calls.set(this.id, controller);
+      else controller.abort(); // gone already
+    }
+    return controller.signal;
+  }
+  async bytes(limit: number): Promise<Uint8Array> {
+    if (limit > 0 && this.length > limit) throw new BodyTooLarge();
+    return this.body === null ? new Uint8Array(0) : this.body.slice(); // the message's memory is the socket's
+  }
+  stream(limit: number): ReadableStream<Uint8Array> {
+    const bytes = this.bytes(limit);
+    return new ReadableStream({ start: async (controller) => { controller.enqueue(await bytes); controller.close(); } });
+  }
+  respond(status: number, headers: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response {
+    this.answer = { status, headers, body: typeof body === 'string' ? new TextEncoder().encode(body) : body };
+    return elsewhere;
+  }
+}
