@@ -67,9 +67,8 @@ export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes,
   return {
     port: server.port ?? 0,
     close: async () => {
-      const stopped = server.stop(false);
-      await messages?.close();
-      await stopped;
+      await messages?.close(); // first: stop() would cut the sockets with calls in hand
+      await server.stop(false);
     },
     destroy: () => { void server.stop(true); },
   };

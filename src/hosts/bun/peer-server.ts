@@ -15,6 +15,8 @@ export interface Upgrading {
 
 /** Milliseconds a large answer waits to be fetched. */
 const patience = 30_000;
+/** Milliseconds in which a body of unknown length may end and still travel as a message; an event stream does not wait longer for its way. */
+const gathering = 5;
 const elsewhere = new Response(null);
 
 export interface PeerServer {
@@ -49,7 +51,9 @@ export function createPeerServer(handle: HandleCall): PeerServer {
     const timer = setTimeout(() => {
       waiting.delete(ticket);
       body.cancel().catch(() => {});
+      ended();
     }, patience);
+    inHand++;
     waiting.set(ticket, { body, timer });
     return ticket;
   };
@@ -59,7 +63,9 @@ export function createPeerServer(handle: HandleCall): PeerServer {
     socket.data.calls.set(id, undefined);
     try {
       await handle(incoming);
-      const { status, headers, body } = incoming.answer;
+      const { status, headers } = incoming.answer;
+      let { body } = incoming.answer;
+      if (body instanceof ReadableStream) body = await gathered(body);
       if (!socket.data.calls.has(id)) {
         if (body instanceof ReadableStream) await body.cancel();
       } else if (body instanceof ReadableStream) socket.sendBinary(answerElsewhereFrame(id, status, headers, leave(body)));
@@ -82,6 +88,7 @@ export function createPeerServer(handle: HandleCall): PeerServer {
         if (found === undefined) return new Response(null, { status: 404 });
         waiting.delete(ticket);
         clearTimeout(found.timer);
+        ended();
         return new Response(found.body);
       }
       if (headers.get('sec-websocket-protocol') !== peerProtocol) return undefined;
@@ -116,6 +123,38 @@ export function createPeerServer(handle: HandleCall): PeerServer {
       for (const socket of sockets) socket.close(1001);
     },
   };
+}
+
+/** The whole body where it is small and comes at once, else a stream of all of it. */
+async function gathered(stream: ReadableStream<Uint8Array>): Promise<Uint8Array | ReadableStream<Uint8Array>> {
+  const reader = stream.getReader();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => { timer = setTimeout(resolve, gathering, undefined); });
+  let next = reader.read();
+  while (size <= maxMessageBody) {
+    const part = await Promise.race([next.catch(() => undefined), late]);
+    if (part === undefined) break;
+    if (part.done) {
+      clearTimeout(timer);
+      return Buffer.concat(parts, size);
+    }
+    parts.push(part.value);
+    size += part.value.length;
+    next = reader.read();
+  }
+  clearTimeout(timer);
+  return new ReadableStream<Uint8Array>({
+    start: (controller) => { for (const part of parts) controller.enqueue(part); },
+    pull: async (controller) => {
+      const { done, value } = await next;
+      if (done) return controller.close();
+      controller.enqueue(value);
+      next = reader.read();
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
 }
 
 interface Answer {
