@@ -1,13 +1,13 @@
 // pubsub.kafka and bindings.kafka against a Kafka broker: what every broker must do, and what only Kafka has.
 import kafkajs from 'kafkajs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Binding } from '../../src/blocks/bindings/port.ts';
-import type { Message, MessageHandler, PubSub, Subscription } from '../../src/blocks/pubsub/port.ts';
+import type { Message, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
 import { startKafka } from '../harness/servers.ts';
 import { describeBinding } from './bindings.ts';
-import { lines, openComponent } from './open.ts';
+import { openComponent } from './open.ts';
 import { describePubSub } from './pubsub.ts';
 
 // One broker for the whole file: it takes some seconds to start.
@@ -49,4 +49,147 @@ describeBinding({
   },
   operations: ['create'],
   eventWithinMs: 1500,
+});
+
+describeWithServer('kafka', 'Kafka', () => {
+  const opened: { close(): Promise<void> }[] = [];
+  let run = 0;
+  const topicOf = (name: string) => `${name}-${++run}-${Date.now().toString(36)}`;
+  const open = async (metadata: Record<string, string> = {}): Promise<PubSub> => {
+    const { port } = await openComponent<PubSub>('pubsub.kafka', { brokers: (await theBroker()).brokers, authType: 'none', initialOffset: 'oldest', consumerID: `g${run}`, backOffDuration: '50ms', ...metadata });
+    opened.push(port);
+    return port;
+  };
+  const publish = (port: PubSub, topic: string, data: string, metadata: Record<string, string> = {}) => port.publish({ topic, data: Buffer.from(data), metadata }, background);
+  /** Everything in a topic, as another client sees it. */
+  const recordsOf = async (topic: string, count: number) => {
+    const consumer = clientOf((await theBroker()).brokers).consumer({ groupId: `look-${topic}` });
+    const records: { partition: number; key: string | null; value: string | null; headers: Record<string, string> }[] = [];
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({
+      eachMessage: async ({ partition, message: { key, value, headers = {} } }) =>
+        void records.push({ partition, key: key?.toString() ?? null, value: value?.toString() ?? null, headers: Object.fromEntries(Object.entries(headers).map(([name, one]) => [name, String(one)])) }),
+    });
+    await until(() => records.length >= count);
+    await consumer.disconnect();
+    return records;
+  };
+  beforeAll(() => theBroker());
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((one) => one.close()));
+  });
+
+  test('keys, partitions, headers and tombstones in the log', async () => {
+    const topic = topicOf('log');
+    const port = await open({ excludeHeaderMetaRegex: '^secret' });
+    await publish(port, topic, 'keyed', { partitionKey: 'k1', region: 'eu', 'secret-one': 'x' });
+    await publish(port, topic, 'null', { __key: 'k1' });
+    await publish(port, topic, 'placed', { partitionNumber: '2' });
+    await expect(publish(port, topic, 'x', { partitionNumber: '3' })).rejects.toMatchObject({ kind: 'invalid', message: 'partition number 3 is out of range, topic has 3 partitions' });
+    const records = await recordsOf(topic, 3);
+    // Where daprd puts the key among three partitions.
+    expect(records.find(({ value }) => value === 'keyed')).toEqual({ partition: 1, key: 'k1', value: 'keyed', headers: { partitionKey: 'k1', region: 'eu' } });
+    expect(records.find(({ value }) => value === null)).toMatchObject({ partition: 1, key: 'k1' });
+    expect(records.find(({ value }) => value === 'placed')).toMatchObject({ partition: 2, key: null });
+  });
+  test('a bulk publish is one request, in which what the request says wins', async () => {
+    const topic = topicOf('bulk');
+    const port = await open();
+    const entry = (entryId: string, metadata?: Record<string, string>) => ({ entryId, data: Buffer.from(entryId), metadata });
+    expect(await port.bulkPublish?.({ topic, entries: [entry('1', { a: 'own', b: 'own' }), entry('2')], metadata: { a: 'request', partitionKey: 'k1' } }, background)).toEqual(new Map());
+    const records = await recordsOf(topic, 2);
+    expect(records.map(({ value, headers, partition }) => [value, headers, partition])).toEqual([['1', { a: 'request', b: 'own', partitionKey: 'k1' }, 1], ['2', { a: 'request', partitionKey: 'k1' }, 1]]);
+  });
+  test('messages of one key keep their order, also when one is refused; other partitions do not wait', async () => {
+    const topic = topicOf('order');
+    const port = await open();
+    const texts: string[] = [];
+    let refusals = 0;
+    await port.subscribe({ topic, metadata: {} }, async (message) => {
+      texts.push(text(message));
+      if (text(message) === 'a1' && refusals++ < 3) throw new Error('refused by the test');
+    });
+    for (const one of ['a0', 'a1', 'a2']) await publish(port, topic, one, { partitionNumber: '0' });
+    await publish(port, topic, 'b0', { partitionNumber: '1' });
+    await until(() => texts.includes('a2') && texts.includes('b0'));
+    expect(texts.filter((one) => one.startsWith('a'))).toEqual(['a0', 'a1', 'a1', 'a1', 'a1', 'a2']);
+  });
+  test('what was acknowledged does not come again to the next member, what was not does', async () => {
+    const topic = topicOf('resume');
+    const first = await open({ consumerID: topic });
+    const seen: string[] = [];
+    const subscription = await first.subscribe({ topic, metadata: {} }, async (message) => {
+      seen.push(text(message));
+      if (text(message) === '2') throw new Error('refused by the test');
+    });
+    for (const one of ['1', '2', '3']) await publish(first, topic, one, { partitionNumber: '0' });
+    await until(() => seen.filter((one) => one === '2').length >= 2);
+    await subscription.close();
+    const second = await open({ consumerID: topic });
+    const then: Message[] = [];
+    await second.subscribe({ topic, metadata: {} }, async (message) => void then.push(message));
+    await until(() => then.length === 2);
+    expect(then.map(text)).toEqual(['2', '3']);
+    expect(then[0]?.metadata).toMatchObject({ __partition: '0', __offset: '1', __topic: topic, partitionNumber: '0' });
+  });
+  test('a group that begins at the newest message misses none from then on', async () => {
+    const topic = topicOf('newest');
+    const port = await open({ initialOffset: 'newest', consumerID: topic });
+    await publish(port, topic, 'before');
+    const first = await port.subscribe({ topic, metadata: {} }, async () => undefined);
+    await first.close();
+    for (let i = 0; i < 3; i++) await publish(port, topic, 'between', { partitionNumber: String(i) });
+    const seen: string[] = [];
+    await port.subscribe({ topic, metadata: {} }, async (message) => void seen.push(text(message)));
+    await until(() => seen.length >= 3);
+    expect(seen).toEqual(['between', 'between', 'between']);
+  });
+  test('batches', async () => {
+    const topic = topicOf('batches');
+    const port = await open();
+    const batches: string[][] = [];
+    await port.bulkSubscribe?.({ topic, metadata: {}, maxMessagesCount: 4, maxAwaitDurationMs: 300 }, async ({ entries }) => {
+      batches.push(entries.map(text));
+      return new Map();
+    });
+    await port.bulkPublish?.({ topic, entries: ['1', '2', '3', '4', '5'].map((entryId) => ({ entryId, data: Buffer.from(entryId), metadata: undefined })), metadata: { partitionNumber: '0' } }, background);
+    await until(() => batches.length === 2);
+    expect(batches).toEqual([['1', '2', '3', '4'], ['5']]);
+  });
+  test('a message that is too large, and a topic that is none', async () => {
+    const port = await open({ maxMessageBytes: '1000' });
+    const topic = topicOf('large');
+    await expect(publish(port, topic, 'x'.repeat(1000))).rejects.toThrow('kafka: invalid configuration (Attempt to produce message larger than configured Producer.MaxMessageBytes: 1036 > 1000)');
+    await expect(publish(port, 'no topic', 'x')).rejects.toMatchObject({ kind: 'invalid', message: 'kafka server: The request attempted to perform an operation on an invalid topic' });
+    await expect(port.subscribe({ topic: 'no topic', metadata: {} }, async () => undefined)).rejects.toThrow('no name of a topic');
+    await publish(port, topic, 'x');
+  });
+  test('gzip', async () => {
+    const topic = topicOf('gzip');
+    const port = await open({ compression: 'gzip' });
+    await publish(port, topic, 'x'.repeat(5000));
+    expect((await recordsOf(topic, 1))[0]?.value).toHaveLength(5000);
+  });
+  test.each(['', 'SHA-256', 'SHA-512'])('a user and a password, saslMechanism %j', async (saslMechanism) => {
+    const sasl = { brokers: `127.0.0.1:${(await theBroker()).sasl}`, authType: 'password', disableTls: 'true', saslUsername: 'alice', saslMechanism };
+    const port = await open({ ...sasl, saslPassword: 'secret' });
+    await publish(port, topicOf('sasl'), 'x');
+    await expect(open({ ...sasl, saslPassword: 'wrong' })).rejects.toThrow('failed to get latest Kafka clients for initialization: ');
+  });
+  test('no broker', async () => {
+    await expect(open({ brokers: '127.0.0.1:1' })).rejects.toThrow('failed to get latest Kafka clients for initialization: kafka: client has run out of available brokers to talk to: ');
+  });
+  test('the binding: key and headers out and in', async () => {
+    const topic = topicOf('bound');
+    const { brokers } = await theBroker();
+    const { port } = await openComponent<Binding>('bindings.kafka', { brokers, authType: 'none', topics: topic, publishTopic: topic, consumerGroup: topic, initialOffset: 'oldest', escapeHeaders: 'true' });
+    opened.push(port);
+    const events: { data: Uint8Array; metadata: Record<string, string> }[] = [];
+    await port.read?.(async (event) => void events.push(event) as undefined);
+    await port.invoke?.({ operation: 'create', data: Buffer.from('{"a":1}'), metadata: { partitionKey: 'k 1', region: 'eu&us' } }, background);
+    await until(() => events.length === 1);
+    expect(text(events[0] as { data: Uint8Array })).toBe('{"a":1}');
+    expect(events[0]?.metadata).toMatchObject({ __key: 'k+1', region: 'eu%26us', partitionKey: 'k+1', __topic: topic });
+  });
 });

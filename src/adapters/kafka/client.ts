@@ -38,12 +38,23 @@ function saslOf({ auth, tls }: KafkaSettings, http: HttpPort): SASLOptions | und
   return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await token(), extensions: auth.extensions }) };
 }
 
+/** What the library wrapped when it gave up. */
+function rootOf(error: unknown): { name?: string; type?: string; code?: number; retriable?: boolean } {
+  const { name, cause } = error as { name?: string; cause?: unknown };
+  return (name === 'KafkaJSNumberOfRetriesExceeded' || name === 'KafkaJSNonRetriableError') && cause !== undefined && cause !== null ? rootOf(cause) : (error as object);
+}
+const connectionTrouble = new Set(['KafkaJSConnectionError', 'KafkaJSConnectionClosedError', 'KafkaJSRequestTimeoutError', 'KafkaJSBrokerNotFound', 'KafkaJSNumberOfRetriesExceeded']);
+
 /** What sarama says for the same trouble, where it says something of its own. */
 export function goText(error: unknown): string {
-  const { name, type, code, cause } = error as { name?: string; type?: string; code?: number; cause?: unknown };
-  if ((name === 'KafkaJSNumberOfRetriesExceeded' || name === 'KafkaJSNonRetriableError') && cause !== undefined) return goText(cause);
-  if (name === 'KafkaJSConnectionError' || name === 'KafkaJSConnectionClosedError' || name === 'KafkaJSRequestTimeoutError' || name === 'KafkaJSBrokerNotFound') return `kafka: client has run out of available brokers to talk to: ${textOf(error)}`;
-  if (type !== undefined && typeof code === 'number') return `kafka server: ${textOf(error)}`;
-  return textOf(error);
+  const root = rootOf(error);
+  if (connectionTrouble.has(root.name ?? '')) return `kafka: client has run out of available brokers to talk to: ${textOf(root)}`;
+  return typeof root.code === 'number' && root.type !== undefined ? `kafka server: ${textOf(root)}` : textOf(root);
 }
-export const unavailable = (error: unknown): AdapterError => new AdapterError('unavailable', goText(error), error);
+
+/** `invalid` where the brokers, or the partitioner, refused for good; anything else may go away. */
+export function failure(error: unknown): AdapterError {
+  const root = rootOf(error);
+  const final = root.retriable === false && !connectionTrouble.has(root.name ?? '');
+  return new AdapterError(final ? 'invalid' : 'unavailable', goText(error), error);
+}

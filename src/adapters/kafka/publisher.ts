@@ -1,7 +1,7 @@
 // Publishing to Kafka: what comes while a request for its topic is under way travels together in the next one, in its order.
 import type { ICustomPartitioner, Kafka, Message } from 'kafkajs';
 import { AdapterError } from '../../core/errors.ts';
-import { goText, loadKafka, unavailable } from './client.ts';
+import { failure, loadKafka } from './client.ts';
 import { choosePartition } from './partitioner.ts';
 import { type NewRecord, sizeOf } from './record.ts';
 import type { KafkaSettings } from './settings.ts';
@@ -44,7 +44,7 @@ export async function createPublisher(client: Kafka, settings: KafkaSettings): P
     try {
       await producer.send({ topic, messages, acks: settings.acks, timeout: 10_000, compression: settings.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None });
     } catch (error) {
-      throw (error as { retriable?: boolean }).retriable === false && (error as Error).name === 'KafkaJSNonRetriableError' ? new AdapterError('invalid', goText(error), error) : unavailable(error);
+      throw failure(error);
     }
   };
   const work = async (topic: string, queue: Waiting[]): Promise<void> => {
@@ -75,7 +75,7 @@ export async function createPublisher(client: Kafka, settings: KafkaSettings): P
       try {
         await producer.connect();
       } catch (error) {
-        throw unavailable(error);
+        throw failure(error);
       }
     },
     send: (topic, records) => {
