@@ -8,7 +8,7 @@ import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
 import type { BulkPostman } from '../../blocks/pubsub/bulk-delivery.ts';
 import { bulkEnvelope } from '../../blocks/pubsub/bulk-envelope.ts';
 import type { Attributes } from '../../blocks/pubsub/events.ts';
-import type { Postman } from '../../blocks/pubsub/delivery.ts';
+import { AppAway, type Postman } from '../../blocks/pubsub/delivery.ts';
 import { errorOfStatus } from '../observability/tracing/span.ts';
 import type { TracingRules } from '../observability/tracing/tracing.ts';
 import { outcomeOf, outcomesOf } from './event-answers.ts';
@@ -32,8 +32,8 @@ export function createEventDelivery(options: EventDeliveryOptions): { postman: P
   }
   /** `attributes`: those of the event whose trace the request tells; `others`: of events that go with it and have spans, too. */
   const post = ({ topic, path: configured, metadata }: Delivery, contentType: string, attributes: Readonly<Attributes>, body: Uint8Array, context: CallContext, others: readonly Readonly<Attributes>[] = []): Promise<HttpResponse> => {
-    if (channel === undefined) throw new Error('there is no app to deliver to');
-    if (!channel.healthy) throw new Error('app is not in a healthy state');
+    if (channel === undefined) throw new AppAway('there is no app to deliver to');
+    if (!channel.healthy) throw new AppAway('app is not in a healthy state');
     let path = paths.get(configured);
     if (path === undefined) paths.set(configured, (path = requestTarget(configured)));
     const headers: RawHeaders = ['Content-Type', contentType];

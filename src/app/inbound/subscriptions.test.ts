@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { background } from '../../core/context.ts';
 import { utf8 } from '../../core/go-json.ts';
 import { HttpFailure, type HttpResponse } from '../../core/host.ts';
@@ -89,6 +89,24 @@ describe('asking the app', () => {
     const { subscriptions, handlers, requests } = sidecar([cut, cut, json([])]);
     await subscriptions.start();
     expect([requests.length, handlers.size]).toEqual([3, 1]);
+  });
+  it('asks again after a while where no answer came, until it stops', async () => {
+    vi.useFakeTimers();
+    try {
+      const cut = () => { throw new HttpFailure('reset', 'cut'); };
+      const { subscriptions, handlers, requests } = sidecar([cut]);
+      void subscriptions.start();
+      await vi.advanceTimersByTimeAsync(4500);
+      const before = requests.length;
+      expect([before, handlers.size]).toEqual([4, 0]);
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(requests.length).toBeGreaterThan(before);
+      await subscriptions.stop();
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(requests.length).toBeLessThan(before * 2 + 1);
+    } finally {
+      vi.useRealTimers();
+    }
   });
   it('asks once: after an illness the known ones start again', async () => {
     const { subscriptions, closed, requests } = sidecar([json([])]);

@@ -3,7 +3,9 @@ import { readBody } from '../../core/body.ts';
 import { background } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
 import { bool, int, list, parseFirst, string, stringMap, struct, textOfBytes } from '../../core/go-json.ts';
+import { HttpFailure } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import { pause } from '../../core/pause.ts';
 import type { Meter } from '../../core/meter.ts';
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
 import type { SubscriptionView } from '../../blocks/metadata/metadata.ts';
@@ -55,6 +57,9 @@ export interface Subscriptions {
   close(): Promise<void>;
 }
 
+/** After the quick tries of the built-in policy. */
+const askAgainMs = 5000;
+
 export function createSubscriptions(options: SubscriptionsOptions): Subscriptions {
   const { channel, pubsub, appId } = options;
   const log = options.log.scope('dapr.runtime.pubsub');
@@ -64,6 +69,8 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   let appReady = false;
   /** Counts starts and stops: a start that was overtaken while the app was being asked goes no further. */
   let turn = 0;
+  /** Ends the pause before the app is asked again. */
+  let waiting = new AbortController();
 
   const start = async (): Promise<void> => {
     const mine = ++turn;
@@ -75,6 +82,11 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
       await options.outbox.start(); // after the subscriptions, which its events may be for
     }
   };
+  const askLater = async (mine: number): Promise<void> => {
+    waiting = new AbortController();
+    await pause(askAgainMs, waiting.signal);
+    if (mine === turn) await start();
+  };
   const subscribe = async (mine: number): Promise<void> => {
     if (channel === undefined) return log.warn('app channel not initialized, make sure -app-port is specified if pubsub subscription is required');
     if (!asked && options.askApp) {
@@ -84,7 +96,9 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
         for (const name of new Set(told.map((spec) => spec.pubsubName))) log.info(`app is subscribed to the following topics: [${told.filter((spec) => spec.pubsubName === name).map((spec) => spec.topic).join(' ')}] through pubsub=${name}`);
         subscriptions.setProgrammatic(told);
       } catch (error) {
-        // Declared subscriptions wait too: the app may have meant to replace them. It is asked again when it has been unhealthy.
+        // Declared subscriptions wait too: the app may have meant to replace them. It is asked again when it has been unhealthy,
+        // and, unlike upstream, after a while when it gave no answer at all.
+        if (error instanceof HttpFailure) void askLater(mine);
         return log.warn(`failed to read from subscribe endpoint of the app; no subscription is started: ${textOf(error)}`);
       }
     } else if (!asked) log.warn("Skipping programmatic subscription loading (see 'disable-init-endpoints' flag/annotation)");
@@ -95,6 +109,7 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
 
   const stop = (): Promise<void> => {
     turn++;
+    waiting.abort();
     appReady = false;
     return subscriber.stop();
   };

@@ -73,19 +73,22 @@ export function createOutboxReader({ pubsub, log: parent, internalTopic, isAband
     leave();
     const port = store(settings.store);
     if (port === undefined) throw new Error(`cannot get outbox state: state store ${settings.store} not found`);
+    let abandoned = false;
     try {
       await insist(async () => {
+        abandoned = isAbandoned(event.id); // the transaction may be failing only now
+        if (abandoned) return;
         const { data } = await port.get({ key: event.id, metadata: {}, consistency: '' }, background);
         if (data === null || data.length === 0) throw new Error(`cannot publish outbox message to topic ${publishTopic} with pubsub ${publishPubsub}: outbox state not found`);
       }, stop);
     } catch (error) {
       leave();
       const why = `failed to publish outbox topic to pubsub ${publishPubsub}: ${textOf(error)}`;
-      if (isAbandoned(event.id)) return;
       if (discardWhenMissingState) return log.error(`${why}, discarding message`);
       log.error(`${why}, rejecting for later processing`);
       throw error;
     }
+    if (abandoned) return;
     const broker = pubsub.find(publishPubsub);
     if (broker === undefined) throw new Error(`pubsub '${publishPubsub}' not found`);
     await broker.forward({ topic: publishTopic, data: event.data, metadata: undefined, ...(event.contentType === '' ? {} : { contentType: event.contentType }) }, background);

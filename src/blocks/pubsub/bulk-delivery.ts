@@ -6,7 +6,7 @@ import type { Logger } from '../../core/log.ts';
 import { type Meter, now } from '../../core/meter.ts';
 import type { Attempt } from '../resiliency/policy.ts';
 import { createDeadLetters } from './dead-letters.ts';
-import type { Outcome } from './delivery.ts';
+import { AppAway, type Outcome } from './delivery.ts';
 import { type Attributes, parseEvent, textOfPayload } from './events.ts';
 import type { BulkMessageEntry, BulkMessageHandler } from './port.ts';
 import { type NamedPubSub, notABoolean, rawPayloadOf } from './pubsub.ts';
@@ -154,8 +154,8 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop, m
       if (deadLetterTopic !== '') for (const entry of entries) if (drops.has(entry.entryId)) copies.push(copy(letter(entry)));
     }
     await Promise.all(copies);
-    // What fails while the subscription ends comes again.
-    if (failures.size > 0 && deadLetterTopic !== '' && !stop.aborted) await Promise.all(entries.filter(({ entryId }) => failures.has(entryId)).map(async (entry) => {
+    // What fails while the subscription ends or the app is away comes again.
+    if (failures.size > 0 && deadLetterTopic !== '' && !stop.aborted) await Promise.all(entries.filter(({ entryId }) => failures.has(entryId) && !(failures.get(entryId) instanceof AppAway)).map(async (entry) => {
       try {
         await giveUp(letter(entry), failures.get(entry.entryId));
         failures.delete(entry.entryId);

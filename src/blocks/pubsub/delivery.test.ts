@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { background } from '../../core/context.ts';
 import { textOfBytes, utf8 } from '../../core/go-json.ts';
 import type { Logger } from '../../core/log.ts';
-import { createDelivery, type DeliveredEvent } from './delivery.ts';
+import { AppAway, createDelivery, type DeliveredEvent } from './delivery.ts';
 import type { Message, PublishRequest } from './port.ts';
 import type { NamedPubSub } from './pubsub.ts';
 import type { SubscriptionSpec } from './subscription-list.ts';
@@ -109,6 +109,11 @@ describe('what becomes of a message', () => {
   it('a failure while the subscription ends is no dead letter', async () => {
     const { receive, dead } = subscription(withDeadLetters, fails, false, true);
     await expect(receive('{}')).rejects.toThrow('500');
+    expect(dead).toEqual([]);
+  });
+  it('a message that came while the app is away is no dead letter', async () => {
+    const { receive, dead } = subscription(withDeadLetters, () => Promise.reject(new AppAway('app is not in a healthy state')));
+    await expect(receive('{}')).rejects.toThrow('not in a healthy state');
     expect(dead).toEqual([]);
   });
 });

@@ -6,6 +6,7 @@ import { printTexts } from '../../core/json-exact.ts';
 import type { Logger } from '../../core/log.ts';
 import { bound, type Meter, now } from '../../core/meter.ts';
 import { isBinary } from './content-type.ts';
+import { AttemptEnded } from '../resiliency/failures.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { rawEvent } from './envelope.ts';
 import { type Attributes, binaryEvent, inheritTrace, parseEvent, textOfPayload } from './events.ts';
@@ -33,6 +34,11 @@ export type Outcome = 'done' | 'dropped' | 'refused';
 /** Rejects with why where it may be tried again. */
 export type Postman = (event: DeliveredEvent, context: CallContext) => Promise<Outcome>;
 
+/** There is no app to take messages now: no fault of the message, which is left to redelivery and no dead letter. */
+export class AppAway extends Error {
+  override name = 'AppAway';
+}
+
 export interface DeliveryOptions {
   spec: SubscriptionSpec;
   routes: Routes;
@@ -58,7 +64,8 @@ export function createDelivery({ spec, routes, broker, postman, log, stop, meter
     const startedAt = countsOf ? now() : 0;
     const failed = (error: unknown) => {
       countsOf?.(event.topic)('retry', 'retry', startedAt);
-      log.warn(`encountered a retriable error while publishing a subscribed message to topic ${subscribed}, err: ${textOf(error)}`);
+      const reason: unknown = context.signal?.reason;
+      log.warn(`encountered a retriable error while publishing a subscribed message to topic ${subscribed}, err: ${textOf(reason instanceof AttemptEnded ? reason : error)}`);
       throw error;
     };
     const outcome = postman(event, context);
@@ -129,7 +136,7 @@ export function createDelivery({ spec, routes, broker, postman, log, stop, meter
       const outcome = await (inbound === undefined ? attempt(event, context) : inbound.run(background, (limited) => attempt(event, limited), { stop }));
       if (outcome === 'done') return;
     } catch (error) {
-      if (stop.aborted) throw error;
+      if (stop.aborted || error instanceof AppAway) throw error;
       await giveUp(message, error);
       countsOf?.(message.topic)('drop', 'drop', undefined);
       return;
