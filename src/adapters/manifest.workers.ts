@@ -4,6 +4,7 @@ import type { NameResolverManifest } from '../blocks/invoke/port.ts';
 
 export const manifest: Manifest = [
   { type: 'bindings.aws.dynamodb', load: () => import('./bindings/aws.dynamodb.ts') },
+  { type: 'bindings.aws.kinesis', load: () => import('./bindings/aws.kinesis.ts') },
   { type: 'bindings.aws.s3', load: () => import('./bindings/aws.s3.ts') },
   { type: 'bindings.aws.ses', load: () => import('./bindings/aws.ses.ts') },
   { type: 'bindings.aws.sns', load: () => import('./bindings/aws.sns.ts') },

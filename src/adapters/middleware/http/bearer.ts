@@ -1,6 +1,7 @@
 // middleware.http.bearer: only requests with a valid token (JWT) of an OpenID Connect issuer get through.
 import type { JWK } from 'jose';
 import { textOf } from '../../../core/errors.ts';
+import { parseWhole } from '../../../core/go-json.ts';
 import { headerOf } from '../../../core/host.ts';
 import { field, MetadataError, schema } from '../../../core/metadata.ts';
 import { defineHttpMiddleware } from '../../../blocks/middleware/port.ts';
@@ -29,11 +30,15 @@ export default defineHttpMiddleware({
     if (audience === '') throw new MetadataError("metadata property 'audience' is required");
     const { decodeProtectedHeader, jwtVerify } = await import('jose');
     const fetchJson = async (address: string, during?: AbortSignal): Promise<Record<string, unknown>> => {
-      const { status, text } = await fetchText(host.http, address, during ? { signal: during } : {});
+      const { status, text } = await fetchText(host.http, address, during ? { signal: during } : {}).catch((error: unknown) => { throw new Error(`failed to execute request: ${textOf(error)}`, { cause: error }); });
       if (status !== 200) throw new Error(`invalid response status code: ${status}`);
-      const read: unknown = JSON.parse(text);
-      if (typeof read !== 'object' || read === null) throw new Error('it is no JSON object');
-      return read as Record<string, unknown>;
+      try {
+        const read = parseWhole(text);
+        if (typeof read !== 'object' || read === null) throw new Error('it is no JSON object');
+        return read as Record<string, unknown>;
+      } catch (error) {
+        throw new Error(`failed to decode JSON response: ${textOf(error)}`, { cause: error });
+      }
     };
 
     const discover = async (): Promise<string> => {
@@ -57,7 +62,7 @@ export default defineHttpMiddleware({
       reading ??= readKeys().catch((error: unknown) => log.warn(`Error while refreshing JWKS cache: ${textOf(error)}`)).finally(() => { reading = undefined; });
       return reading;
     };
-    await readKeys(signal).catch((error: unknown) => { throw new Error(`failed to fetch JWKS: ${textOf(error)}`, { cause: error }); });
+    await readKeys(signal).catch((error: unknown) => { throw new Error(`failed to fetch JWKS: failed to fetch ${JSON.stringify(address)}: ${textOf(error)}`, { cause: error }); });
     readAt = Date.now();
 
     const keyOf = async (kid: string): Promise<JWK | undefined> => {
@@ -89,7 +94,7 @@ export default defineHttpMiddleware({
     return {
       handle: async (request, next) => {
         const header = headerOf(request.headers, 'authorization') ?? '';
-        const token = header.slice(7);
+        const token = header.slice(7).trim();
         if (!/^bearer $/i.test(header.slice(0, 7)) || token.length < 10) return statusAnswer(401);
         try {
           await verify(token);

@@ -29,6 +29,7 @@ export default defineHttpMiddleware({
   open: async (metadata, { host, log }) => {
     const { headerName, clientID, clientSecret, scopes, tokenURL, endpointParamsQuery } = metadata;
     const authStyle = Number(metadata.authStyle || '0');
+    if (!Number.isInteger(authStyle)) throw new MetadataError(`metadata errors: 1 error(s) decoding:\n\n* cannot parse 'authStyle' as int: strconv.ParseInt: parsing ${JSON.stringify(metadata.authStyle)}: invalid syntax`);
     const problems = (['headerName', 'clientID', 'clientSecret', 'scopes', 'tokenURL'] as const).filter((name) => metadata[name] === '').map((name) => `Parameter '${name}' needs to be set. `);
     let filter: GoRegExp | undefined;
     if (metadata.pathFilter !== '') {

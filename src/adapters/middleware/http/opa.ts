@@ -21,14 +21,13 @@ export default defineHttpMiddleware({
   summary: 'Asks a policy written in Rego about each request. Functions of Rego that Outrigger does not have (`http.send`, signatures, hashes and the like) are refused when the component loads.',
   metadata: schema({
     rego: field.text().default('').describe('The policy, Rego version 0 or `import rego.v1`: package http, rule `allow`: true, false or an object with allow, status_code and additional_headers'),
-    defaultStatus: field.text().default('403').describe('Status of a refusal that names none, and of a policy that fails; 100 to 599'),
+    defaultStatus: field.text().default('403').describe('Status of a refusal that names none, and of a policy that fails; one without a name in HTTP means 500'),
     includedHeaders: field.text().default('').describe('Headers the policy gets to see, separated by commas'),
     readBody: field.text().default('false').describe('The policy gets to see the body'),
   }),
   open: async ({ rego, defaultStatus, includedHeaders, readBody }, { log }) => {
+    if (!/^([+-]?\d+)?$/.test(defaultStatus)) throw new MetadataError(`1 error(s) decoding:\n\n* cannot parse 'defaultStatus' as int: strconv.ParseInt: parsing ${JSON.stringify(defaultStatus)}: invalid syntax`);
     const status = Number(defaultStatus);
-    if (!/^[+-]?\d+$/.test(defaultStatus)) throw new MetadataError(`1 error(s) decoding:\n\n* error decoding 'defaultStatus': strconv.Atoi: parsing ${JSON.stringify(defaultStatus)}: invalid syntax`);
-    if (status < 100 || status >= 600) throw new MetadataError(`1 error(s) decoding:\n\n* error decoding 'defaultStatus': invalid status value ${status} expected in range [100-599]`);
     const policy = readPolicy(rego, await goRegExpCompiler());
     if (policy.package !== 'http') log.warn(`the policy is of package ${policy.package}, not http: it refuses everything`);
     const shown = includedHeaders.split(',').map((name) => canonical(name.replaceAll(' ', ''))).filter((name) => name !== '' && name !== 'Host');

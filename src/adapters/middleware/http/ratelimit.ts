@@ -21,8 +21,9 @@ export default defineHttpMiddleware({
   status: 'stable',
   runtimes: ['node', 'bun', 'deno', 'workers'],
   summary: 'Limits the requests per second of each client to each path; what is above gets 429. Each sidecar (each isolate of a Worker) counts for itself.',
-  metadata: schema({ maxRequestsPerSecond: field.number().default(100).describe('Above 0, fractions too. At least one request may always come after a pause') }),
-  open: async ({ maxRequestsPerSecond: rate }) => {
+  metadata: schema({ maxRequestsPerSecond: field.text().default('100').describe('Above 0, fractions too. At least one request may always come after a pause') }),
+  open: async ({ maxRequestsPerSecond }) => {
+    const rate = float(maxRequestsPerSecond);
     if (!(rate > 0)) throw new MetadataError('metadata property maxRequestsPerSecond must be a positive value');
     const burst = Math.floor(Math.max(1, rate));
     const buckets = new Map<string, Bucket>();
@@ -60,6 +61,13 @@ export default defineHttpMiddleware({
     };
   },
 });
+
+/** As Go reads a number from metadata: nothing is 0. */
+function float(text: string): number {
+  if (text === '') return 0;
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) throw new MetadataError(`1 error(s) decoding:\n\n* cannot parse 'MaxRequestsPerSecond' as float: strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return Number(text);
+}
 
 /** The last address of X-Forwarded-For, else X-Real-IP, else that of the connection. */
 function clientOf({ headers, remoteAddress }: MiddlewareRequest): string {

@@ -9,6 +9,7 @@ import { statusAnswer } from '../answers.ts';
 import { fetchText } from '../fetch-text.ts';
 import { urlOf } from '../url.ts';
 import { type Exchange, features, handlerImports } from '../wasm/exchange.ts';
+import { startExport, withStartExported } from '../wasm/start-section.ts';
 import { GuestExit, wasiImports } from '../wasm/wasi.ts';
 
 const wasiModule = 'wasi_snapshot_preview1';
@@ -19,6 +20,8 @@ const longestGuest = 64 << 20; // bytes
 interface Guest {
   exchange: Exchange | undefined;
   features: number;
+  /** What it has printed since the request began. */
+  printed: Record<'stdout' | 'stderr', string>;
   handleRequest(): bigint;
   handleResponse(context: number, isError: number): void;
 }
@@ -36,7 +39,7 @@ export default defineHttpMiddleware({
   }),
   open: async ({ url, guestConfig, strictSandbox }, { host, log }) => {
     const code = await load(host, url).catch((error: unknown) => { throw new Error(`wasm: failed to parse metadata: ${textOf(error)}`, { cause: error }); });
-    const module = await WebAssembly.compile(code).catch((error: unknown) => { throw new Error(`wasm: error compiling guest: ${textOf(error)}`, { cause: error }); });
+    const module = await WebAssembly.compile(withStartExported(code)).catch((error: unknown) => { throw new Error(`wasm: error compiling guest: ${textOf(error)}`, { cause: error }); });
     const exported = new Map(WebAssembly.Module.exports(module).map(({ name, kind }) => [name, kind]));
     for (const name of ['handle_request', 'handle_response']) if (exported.get(name) !== 'function') throw new Error(`wasm: guest doesn't export func[${name}]`);
     if (exported.get('memory') !== 'memory') throw new Error("wasm: guest doesn't export memory[memory]");
@@ -46,15 +49,15 @@ export default defineHttpMiddleware({
     const config = new TextEncoder().encode(guestConfig);
 
     const start = async (): Promise<Guest> => {
-      const guest = { exchange: undefined as Exchange | undefined, features: 0 };
+      const guest = { exchange: undefined as Exchange | undefined, features: 0, printed: { stdout: '', stderr: '' } };
       let instance: WebAssembly.Instance | undefined;
       const memory = () => instance?.exports.memory as WebAssembly.Memory;
       instance = await WebAssembly.instantiate(module, {
         [handlerModule]: handlerImports(memory, () => guest.exchange, guest, config, guestLog(log)) as WebAssembly.ModuleImports,
-        [wasiModule]: wasiImports(namesOf(wasiModule), memory, { strict: strictSandbox, print: (stream, text) => log.debug(`wasm ${stream}: ${text}`) }) as unknown as WebAssembly.ModuleImports,
+        [wasiModule]: wasiImports(namesOf(wasiModule), memory, { strict: strictSandbox, print: (stream, text) => { guest.printed[stream] += text; } }) as unknown as WebAssembly.ModuleImports,
       });
       const { exports } = instance;
-      for (const entry of ['_initialize', '_start']) {
+      for (const entry of [startExport, '_initialize', '_start']) {
         try {
           (exports[entry] as (() => void) | undefined)?.();
         } catch (error) {
@@ -103,10 +106,13 @@ export default defineHttpMiddleware({
           idle.push(guest);
           return answer;
         } catch (error) {
-          // a guest that trapped is in no state to go on with
+          // A guest that trapped is in no state to go on with
           if (nextFailed) throw nextFailed.error;
           log.error(`wasm guest failed: ${textOf(error)}`);
           return statusAnswer(500);
+        } finally {
+          for (const stream of ['stdout', 'stderr'] as const) if (guest.printed[stream] !== '') log.debug(`wasm ${stream}: ${guest.printed[stream]}`);
+          guest.printed = { stdout: '', stderr: '' };
         }
       },
       close: async () => void (idle.length = 0),

@@ -1,6 +1,7 @@
 // The rules of middleware.http.sentinel, JSON lists as sentinel-golang reads them. What Sentinel would pass over with a log line is passed over here.
 import * as z from 'zod';
 import { textOf } from '../../../core/errors.ts';
+import { parseWhole } from '../../../core/go-json.ts';
 import type { Logger } from '../../../core/log.ts';
 
 const whole = () => z.number().int().default(0);
@@ -24,14 +25,16 @@ export const strategies = { direct: 0, warmUp: 1, memoryAdaptive: 2 } as const;
 export const metrics = { load: 0, averageTime: 1, concurrency: 2, requestsPerSecond: 3, cpu: 4 } as const;
 
 /** Throws where the text is no list of such objects, in Dapr's words. */
-function read<T>(kind: string, rule: z.ZodType<T>, text: string): T[] {
+function read<T>(kind: string, go: string, rule: z.ZodType<T>, text: string): T[] {
   if (text === '') return [];
   try {
-    const list: unknown = JSON.parse(text);
-    return z.array(rule).parse(Array.isArray(list) ? list.map((item) => folded(item, rule)) : list);
+    const list = parseWhole(text);
+    if (list === null) return [];
+    if (!Array.isArray(list)) throw new Error(`json: cannot unmarshal ${typeof list} into Go value of type []*${go}.Rule`);
+    return z.array(rule).parse(list.map((item) => folded(item, rule)));
   } catch (error) {
     const why = error instanceof z.ZodError ? error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ') : textOf(error);
-    throw new Error(`fail to load sentinel ${kind} rules '${text}': ${why}`, { cause: error });
+    throw new Error(`fail to load sentinel ${kind} rules '${text}': Fail to convert source bytes to []*${go}.Rule, err: ${why}`, { cause: error });
   }
 }
 /** Go finds the names of an object in any case. */
@@ -56,13 +59,13 @@ export function readRules(texts: { flowRules: string; isolationRules: string; ci
       return why === undefined;
     });
   const rules: Rules = {
-    flow: kept('flow', read('flow', flow, texts.flowRules), flowProblem),
-    isolation: kept('isolation', read('isolation', isolation, texts.isolationRules), (r) => (r.resource === '' ? 'empty resource' : r.metricType !== 0 ? `unsupported metric type: ${r.metricType}` : r.threshold <= 0 ? 'zero threshold' : undefined)),
-    breakers: kept('circuit breaker', read('circuit breaker', breaker, texts.circuitBreakerRules), breakerProblem),
-    system: kept('system', read('system', system, texts.systemRules), (r) => (r.triggerCount < 0 ? 'negative threshold' : r.metricType < 0 || r.metricType > 4 ? 'invalid metric type' : undefined)),
+    flow: kept('flow', read('flow', 'flow', flow, texts.flowRules), flowProblem),
+    isolation: kept('isolation', read('isolation', 'isolation', isolation, texts.isolationRules), (r) => (r.resource === '' ? 'empty resource' : r.metricType !== 0 ? `unsupported metric type: ${r.metricType}` : r.threshold <= 0 ? 'zero threshold' : undefined)),
+    breakers: kept('circuit breaker', read('circuit breaker', 'circuitbreaker', breaker, texts.circuitBreakerRules), breakerProblem),
+    system: kept('system', read('system', 'system', system, texts.systemRules), (r) => (r.triggerCount < 0 ? 'negative threshold' : r.metricType < 0 || r.metricType > 4 ? 'invalid metric type' : undefined)),
   };
   // Dapr hands Sentinel no parameters of a request, so these rules never limit anything.
-  if (read('hotspot param', hotSpot, texts.hotSpotParamRules).length > 0) log.warn('hotSpotParamRules have no effect: requests have no parameters for them, in Dapr neither');
+  if (read('hotspot param', 'hotspot', hotSpot, texts.hotSpotParamRules).length > 0) log.warn('hotSpotParamRules have no effect: requests have no parameters for them, in Dapr neither');
   const unmeasured = rules.system.find((r) => r.metricType === metrics.load || r.metricType === metrics.cpu);
   if (unmeasured) throw new Error(`fail to load sentinel system rules '${texts.systemRules}': load and CPU usage of the machine are not measured by Outrigger`);
   if (rules.flow.some((r) => r.tokenCalculateStrategy === strategies.memoryAdaptive)) throw new Error(`fail to load sentinel flow rules '${texts.flowRules}': tokenCalculateStrategy 2 follows the memory of the machine, which is not measured by Outrigger`);
