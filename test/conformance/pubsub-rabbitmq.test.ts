@@ -11,7 +11,7 @@ import { startRabbitmq } from '../harness/servers.ts';
 import { lines, openComponent } from './open.ts';
 
 const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
-const until = async (fits: () => boolean | Promise<boolean>, ms = 8000) => {
+const until = async (fits: () => boolean | Promise<boolean>, ms = 20_000) => {
   for (const end = Date.now() + ms; !(await fits()); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
 };
 

@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 const text = ({ data }: Message) => new TextDecoder().decode(data);
-const until = async (fits: () => boolean, ms = 8000) => {
+const until = async (fits: () => boolean, ms = 20_000) => {
   for (const end = Date.now() + ms; !fits(); await sleep(5)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
 };
 const open = async (metadata: Record<string, string> = {}) => {
@@ -108,6 +108,24 @@ test('in parallel mode as many as concurrency says are in hand, and a failed one
   await Promise.all(numbers(20).map((n) => publish(port, n)));
   await until(() => seen.size === 19);
   expect(most).toBe(4);
+});
+
+test('a bulk subscription gets batches in order, and again what it refused', async () => {
+  const port = await open({ orderedRetryTime: '10s', redeliverInterval: '50ms' });
+  const batches: string[][] = [];
+  let refused = false;
+  const subscription = await port.bulkSubscribe?.({ topic: 't', metadata: {}, maxMessagesCount: 10, maxAwaitDurationMs: 300 }, async ({ entries }) => {
+    batches.push(entries.map((entry) => new TextDecoder().decode(entry.data)));
+    const failing = refused ? undefined : entries.find(({ data }) => new TextDecoder().decode(data) === '4');
+    refused ||= failing !== undefined;
+    return new Map(failing === undefined ? [] : [[failing.entryId, new Error('refused by the test')]]);
+  });
+  ending.push(async () => subscription?.close());
+  await Promise.all(numbers(25).map((n) => publish(port, n)));
+  await until(() => batches.flat().length === 26);
+  expect(batches[0]).toEqual(numbers(10));
+  expect(batches.flat().slice(0, 20)).toEqual(numbers(20)); // both were in hand before the refusal was known
+  expect(batches.flat().slice(20)).toEqual(['4', '20', '21', '22', '23', '24']);
 });
 
 test('maxDeliveryAttempts removes a message that never succeeds', async () => {

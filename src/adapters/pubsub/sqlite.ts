@@ -5,7 +5,8 @@ import { printTexts } from '../../core/json-exact.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { field, schema } from '../../core/metadata.ts';
-import { definePubSub, type Message } from '../../blocks/pubsub/port.ts';
+import { subscribeInBatches } from '../../blocks/pubsub/batches.ts';
+import { definePubSub, type Message, type MessageHandler, type Subscription } from '../../blocks/pubsub/port.ts';
 import { ttlOf } from '../../blocks/pubsub/ttl.ts';
 import { locationOf, sqliteConnectionAliases, sqliteConnectionFields } from '../sqlite/connection.ts';
 import { openSqlite, type SharedDatabase } from '../sqlite/database.ts';
@@ -13,6 +14,11 @@ import { type Consumer, startConsumer } from '../sqlite/message-consumer.ts';
 import { createMessageLog, groupReader, type LoggedMessage, messageCleaner, messageWriter, type Rules } from '../sqlite/message-log.ts';
 
 const longestPauseMs = 60_000;
+// In order nothing is gained by leaving messages to others: one transaction takes so many.
+const takenAhead = 20;
+// A bulk subscription has one batch at the app while the next one gathers.
+const batchesAtOnce = 2;
+const usualBatch = 100;
 // Consumed messages are removed soon after, the rest is looked through once a minute.
 const tidyMs = 1000;
 const sweepMs = 60_000;
@@ -68,7 +74,31 @@ export default definePubSub({
     };
     const bell = await openBell(host, metadata.connectionString.replace(/\?.*$/s, '').replace(/^file:(\/\/)?/i, ''), reading, () => wakeAll());
     const tidying = tidy(reading, { host, log, retention, maxLength, seen: () => [...consumers.values()].map(({ reader }) => reader) });
+    const concurrency = Math.max(1, metadata.concurrency);
     let closed = false;
+
+    const subscribe = async (topic: string, handler: MessageHandler, { atOnce, inHand }: { atOnce: number; inHand: number }): Promise<Subscription> => {
+      if (closed) throw new AdapterError('invalid', 'component is closed');
+      const reader = groupReader(reading, { topic, name }, rules);
+      await reading.write(() => reader.join());
+      const consumer = startConsumer({
+        database: reading, reader, owner: crypto.randomUUID(), atOnce, inHand, lease: rules.lease, title: `pubsub.sqlite: topic ${topic}, group ${name}`, log,
+        handle: (message) => handler(messageOf(topic, message), background),
+        onFinished: () => tidying.soon(topic),
+      });
+      consumers.set(consumer, { topic, reader });
+      bell.listen();
+      return {
+        close: async () => {
+          await consumer.close();
+          consumers.delete(consumer);
+          // Another member of the group may go on with what was given back.
+          wakeAll(topic);
+          void bell.ring();
+          if (consumers.size === 0) bell.stop();
+        },
+      };
+    };
 
     return {
       publish: async ({ topic, data, metadata: given }) => {
@@ -79,28 +109,10 @@ export default definePubSub({
         wakeAll(topic);
         void bell.ring();
       },
-      subscribe: async ({ topic }, handler) => {
-        if (closed) throw new AdapterError('invalid', 'component is closed');
-        const reader = groupReader(reading, { topic, name }, rules);
-        await reading.write(() => reader.join());
-        const title = `pubsub.sqlite: topic ${topic}, group ${name}`;
-        const consumer = startConsumer({
-          database: reading, reader, owner: crypto.randomUUID(), concurrency: rules.ordered ? 1 : Math.max(1, metadata.concurrency), ordered: rules.ordered, lease: rules.lease, title, log,
-          handle: (message) => handler(messageOf(topic, message), background),
-          onFinished: () => tidying.soon(topic),
-        });
-        consumers.set(consumer, { topic, reader });
-        bell.listen();
-        return {
-          close: async () => {
-            await consumer.close();
-            consumers.delete(consumer);
-            // Another member of the group may go on with what was given back.
-            wakeAll(topic);
-            void bell.ring();
-            if (consumers.size === 0) bell.stop();
-          },
-        };
+      subscribe: ({ topic }, handler) => subscribe(topic, handler, rules.ordered ? { atOnce: 1, inHand: takenAhead } : { atOnce: concurrency, inHand: concurrency }),
+      bulkSubscribe: (request, handler) => {
+        const inHand = batchesAtOnce * (request.maxMessagesCount > 0 ? request.maxMessagesCount : usualBatch);
+        return subscribeInBatches({ request, handler, immediate: false, subscribe: (gather) => subscribe(request.topic, gather, { atOnce: inHand, inHand }) });
       },
       ping: async () => void (await reading.read(() => reading.prepare('SELECT 1').get())),
       close: async () => {

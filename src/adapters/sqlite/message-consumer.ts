@@ -10,9 +10,9 @@ export interface ConsumerOptions {
   /** Who has a message in hand; no two consumers have the same. */
   owner: string;
   /** Messages with the handler at once. */
-  concurrency: number;
-  /** The group's messages are handed out one by one and in order: several are taken at once, and given back when one of them fails. */
-  ordered: boolean;
+  atOnce: number;
+  /** Messages taken at most. With more than `atOnce` new ones are taken when all of them are done, and given back when one of them fails. */
+  inHand: number;
   lease: number;
   /** What the log calls it. */
   title: string;
@@ -31,15 +31,14 @@ export interface Consumer {
 // Beyond 2^31-1 ms a timer fires at once.
 const longestTimer = 2_147_483_647;
 const pauseAfterFailureMs = 200;
-// In order nothing is gained by leaving messages to others: one transaction takes so many.
-const orderedBatch = 20;
 
 export function startConsumer(options: ConsumerOptions): Consumer {
-  const { database, reader, owner, concurrency, ordered, lease, title, log } = options;
+  const { database, reader, owner, atOnce, inHand, lease, title, log } = options;
   /** Taken, not yet with the handler. */
   let ready: LoggedMessage[] = [];
   const settled: { id: number; outcome: Outcome; why?: unknown }[] = [];
   let running = 0;
+  const ahead = inHand > atOnce;
   let closing = false;
   let working = false;
   let again = false;
@@ -64,37 +63,38 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     } catch (why) {
       // A failure while the subscription ends says nothing about the message.
       settled.push({ id: message.id, outcome: closing ? 'released' : 'failed', why });
-      if (ordered) giveBack();
+      if (ahead) giveBack();
     }
     running--;
     if (!closing) startReady();
     wake();
   };
   function startReady(): void {
-    while (ready.length > 0 && running < concurrency) void deliver(ready.shift() as LoggedMessage);
+    while (ready.length > 0 && running < atOnce) void deliver(ready.shift() as LoggedMessage);
   }
   /** One round: writes down what has ended and takes what there is room for, in one transaction. True: there may be more to do. */
   const round = async (): Promise<boolean> => {
     const ended = settled.splice(0);
-    const room = closing ? 0 : !ordered ? concurrency - running : running === 0 && ready.length === 0 ? orderedBatch : 0;
+    const taken = running + ready.length;
+    const room = closing || (ahead && taken > 0) ? 0 : inHand - taken;
     if (ended.length === 0) {
       if (room === 0) return false;
-      const more = await database.read(() => reader.hasMore());
-      if (more !== true) {
-        wakeAt(more);
+      const next = await database.read(() => reader.hasMore(owner));
+      if (next !== true) {
+        wakeAt(next);
         return false;
       }
     }
     try {
-      const { given, taken } = await database.write(() => ({
+      const { given, more } = await database.write(() => ({
         given: ended.filter(({ id, outcome }) => reader.settle(owner, id, outcome)),
-        taken: room > 0 ? reader.take(owner, room) : undefined,
+        more: room > 0 ? reader.take(owner, room) : undefined,
       }));
       for (const { id, why } of given) log.error(`${title}: message ${id} is removed after its last attempt: ${textOf(why)}`);
-      ready.push(...(taken?.messages ?? []));
+      ready.push(...(more?.messages ?? []));
       if (closing) giveBack();
       else startReady();
-      if (taken !== undefined && taken.messages.length < room) wakeAt(taken.nextAt);
+      if (more !== undefined && more.messages.length < room) wakeAt(more.nextAt);
       if (ended.some(({ outcome }) => outcome === 'done')) options.onFinished();
     } catch (error) {
       settled.unshift(...ended);

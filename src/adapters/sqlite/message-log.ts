@@ -85,7 +85,7 @@ export function groupReader(database: SharedDatabase, { topic, name }: Group, ru
   const fresh = database.prepare('SELECT id, data, metadata, expires_at FROM pubsub_message WHERE topic = ? AND id > ? ORDER BY id LIMIT ?');
   const due = database.prepare(`SELECT d.message_id AS id, d.attempts, m.id AS there, m.data, m.metadata, m.expires_at FROM pubsub_delivery d LEFT JOIN pubsub_message m ON m.id = d.message_id
     WHERE d.group_id = ? AND d.due_at <= ? ORDER BY d.message_id LIMIT ?`);
-  const holding = database.prepare('SELECT 1 FROM pubsub_delivery WHERE group_id = ?1 AND due_at > ?2 AND (owner IS NOT NULL OR holds_until > ?2) LIMIT 1');
+  const holding = database.prepare('SELECT 1 FROM pubsub_delivery WHERE group_id = ?1 AND due_at > ?2 AND owner IS NOT ?3 AND (owner IS NOT NULL OR holds_until > ?2) LIMIT 1');
   const nextDue = database.prepare('SELECT MIN(due_at) AS at FROM pubsub_delivery WHERE group_id = ? AND due_at > ?');
   const nextFree = database.prepare('SELECT MIN(holds_until) AS at FROM pubsub_delivery WHERE group_id = ? AND due_at > ?2 AND holds_until > ?2');
   const hand = database.prepare('INSERT INTO pubsub_delivery (group_id, message_id, attempts, owner, due_at) VALUES (?, ?, 1, ?, ?)');
@@ -113,12 +113,12 @@ export function groupReader(database: SharedDatabase, { topic, name }: Group, ru
   return {
     /** Makes the group if it is new, and notes that it is in use. */
     join: (): void => void join.run(topic, name, Date.now()),
-    /** A look without a lock: whether `take` would give something now. */
-    hasMore: (): Taken['nextAt'] | true => {
+    /** A look without a lock: whether `take` would give something now, or when there may be more. */
+    hasMore: (owner: string): Taken['nextAt'] | true => {
       const row = found.get(topic, name);
       if (row === undefined) return true;
       const id = Number(row.id), now = Date.now();
-      const blocked = rules.ordered && holding.get(id, now) !== undefined;
+      const blocked = rules.ordered && holding.get(id, now, owner) !== undefined;
       if (!blocked && (due.get(id, now, 1) !== undefined || fresh.get(topic, row.position as number, 1) !== undefined)) return true;
       return nextAt(id, now);
     },
@@ -126,7 +126,7 @@ export function groupReader(database: SharedDatabase, { topic, name }: Group, ru
       const { id, position } = group();
       const now = Date.now();
       const messages: LoggedMessage[] = [];
-      if (!(rules.ordered && holding.get(id, now) !== undefined)) {
+      if (!(rules.ordered && holding.get(id, now, owner) !== undefined)) {
         const isOver = (row: Record<string, SqliteValue>) => typeof row.expires_at === 'number' && row.expires_at <= now;
         for (const row of due.all(id, now, room)) {
           if (row.there === null || isOver(row)) finish.run(id, row.id as number);
