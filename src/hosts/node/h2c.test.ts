@@ -192,6 +192,13 @@ describe('upgrade', () => {
   test('until the caller begins, it gets the 101 and nothing else', async () => {
     expect((await raw(await listening(echo), [upgrade()])).toString('latin1')).toBe(switched);
   });
+  test('closing does not wait for a caller that never begins', async () => {
+    const listener = await listening(echo);
+    const waiting = raw(listener, [upgrade()], 5000);
+    await sleep(100);
+    await listener.close();
+    expect((await waiting).toString('latin1')).toBe(switched);
+  });
   test('whoever then sends no HTTP/2 is cut off', async () => {
     expect((await raw(await listening(echo), [upgrade(), 'GET / HTTP/1.1\r\n'], 5000)).toString('latin1')).toBe(switched);
   });
@@ -205,4 +212,19 @@ describe('upgrade', () => {
     const answer = (await raw(await listening(echo), [text])).toString('latin1');
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
   });
+});
+
+test('frames that make no sense, cut connections and heads without end leave nothing behind', async () => {
+  const listener = await listening(echo);
+  const random = (length: number) => Buffer.from(Array.from({ length }, () => Math.floor(Math.random() * 256)));
+  const frame = () => { const payload = random(Math.floor(Math.random() * 40)); return Buffer.concat([Buffer.from([0, 0, payload.length, Math.floor(Math.random() * 11), Math.floor(Math.random() * 64), 0, 0, 0, Math.floor(Math.random() * 4)]), payload]); };
+  const start = Buffer.concat([Buffer.from(preface), settings]);
+  await Promise.all(Array.from({ length: 400 }, (_, i) => {
+    const noise = Array.from({ length: 5 }, i % 2 === 0 ? frame : () => random(30));
+    return raw(listener, i % 4 < 3 ? [Buffer.concat([start, ...noise])] : [upgrade(), Buffer.concat([start, ...noise])], 150);
+  }));
+  expect(await send(client(listener), { ':method': 'POST' }, 'alive')).toMatchObject({ text: 'POST / alive' });
+  expect(await (await fetch(`http://127.0.0.1:${listener.port}/one`)).text()).toBe('GET /one ');
+  for (const close of closing.splice(1)) close();
+  await listener.close(); // waits for every connection
 });

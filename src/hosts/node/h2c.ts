@@ -53,6 +53,8 @@ const hasToken = (list: string, token: string): boolean => list.toLowerCase().sp
 export function createH2c(handle: HandleCall, { maxHeaderBytes, onError }: H2cOptions): H2c {
   const http2 = process.getBuiltinModule('node:http2');
   const sessions = new Set<ServerHttp2Session>();
+  /** Told to upgrade, but not begun yet. */
+  const waiting = new Set<Socket>();
   let closing = false;
   const server = http2.createServer({ maxSessionMemory, settings: { maxConcurrentStreams } });
   server.on('session', (session) => {
@@ -101,14 +103,20 @@ export function createH2c(handle: HandleCall, { maxHeaderBytes, onError }: H2cOp
         response.detachSocket(socket);
         release(socket);
         socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
-        whenBegun(socket, (settings, rest) => begin(socket, Buffer.concat([preface, settings, first, rest])));
+        waiting.add(socket);
+        socket.once('close', () => waiting.delete(socket));
+        whenBegun(socket, (settings, rest) => {
+          waiting.delete(socket);
+          begin(socket, Buffer.concat([preface, settings, first, rest]));
+        });
       });
     },
     close: () => {
       closing = true;
+      for (const socket of waiting) socket.destroy();
       for (const session of sessions) session.close();
     },
-    destroy: () => { for (const session of sessions) session.destroy(); },
+    destroy: () => { for (const one of [...waiting, ...sessions]) one.destroy(); },
   };
 }
 
