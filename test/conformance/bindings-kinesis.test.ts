@@ -1,0 +1,96 @@
+// bindings.aws.kinesis against Moto: who reads which shard, where reading goes on.
+import { DynamoDBClient, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { CreateStreamCommand, KinesisClient } from '@aws-sdk/client-kinesis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createAwsHttpHandler } from '../../src/adapters/aws/http-handler.ts';
+import type { Binding } from '../../src/blocks/bindings/port.ts';
+import { background } from '../../src/core/context.ts';
+import { createNodeHttpClient } from '../../src/hosts/node/http-client.ts';
+import { describeWithServer } from '../harness/describe.ts';
+import { startMoto } from '../harness/servers.ts';
+import { openComponent } from './open.ts';
+
+const type = 'bindings.aws.kinesis';
+const region = 'us-east-1';
+
+describeWithServer('moto', type, () => {
+  let moto: Awaited<ReturnType<typeof startMoto>>;
+  let kinesis: KinesisClient, dynamodb: DynamoDBClient;
+  beforeAll(async () => {
+    moto = await startMoto();
+    const client = { endpoint: moto.endpoint, region, credentials: { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'secret' } };
+    // its own handler speaks HTTP/2 only, which Moto does not
+    const requestHandler = createAwsHttpHandler(createNodeHttpClient());
+    [kinesis, dynamodb] = [new KinesisClient({ ...client, requestHandler }), new DynamoDBClient(client)];
+  });
+  afterAll(() => moto?.stop());
+
+  const open = async (metadata: Record<string, string>) => (await openComponent<Binding>(type, { endpoint: moto.endpoint, region, accessKey: 'AKIAEXAMPLE', secretKey: 'secret', ...metadata })).port;
+  const put = (port: Binding, data: string, partitionKey?: string) => port.invoke?.({ operation: 'create', data: new TextEncoder().encode(data), metadata: partitionKey === undefined ? {} : { partitionKey } }, background);
+  const reader = async (port: Binding, fails = false) => {
+    const seen: string[] = [];
+    const reading = await port.read?.(async ({ data, metadata }) => {
+      expect(metadata).toEqual({});
+      seen.push(new TextDecoder().decode(data));
+      if (fails) throw new Error('the app said no');
+      return undefined;
+    });
+    return { seen, close: async () => void (await reading?.close()) };
+  };
+  const leases = async (table: string) => ((await dynamodb.send(new ScanCommand({ TableName: table }))).Items ?? []).map((item) => ({ shard: item.ShardID?.S as string, owner: item.AssignedTo?.S, until: item.LeaseTimeout?.S, checkpoint: item.Checkpoint?.S }));
+  const stream = (StreamName: string, ShardCount: number) => kinesis.send(new CreateStreamCommand({ StreamName, ShardCount }));
+
+  test('members of a group share the shards, and reading goes on where it ended', async () => {
+    await stream('numbers', 2);
+    const metadata = { streamName: 'numbers', consumerName: 'group' };
+    const [first, second] = [await open(metadata), await open(metadata)];
+    const one = await reader(first);
+    await expect.poll(async () => (await leases('group')).filter(({ owner }) => owner).length, { timeout: 10_000 }).toBe(2);
+    const two = await reader(second, true);
+    // reading begins at the newest record: until one arrives it may not have begun
+    await expect.poll(async () => {
+      await put(first, 'warm-up');
+      return one.seen.length;
+    }, { timeout: 10_000, interval: 300 }).toBeGreaterThan(3);
+    const all = Array.from({ length: 10 }, (_, i) => String(i));
+    for (const one of all) await put(first, one, one);
+    const numbers = () => [...one.seen, ...two.seen].filter((text) => text !== 'warm-up').sort();
+    await expect.poll(numbers, { timeout: 10_000 }).toEqual(all);
+    const held = await leases('group');
+    expect(new Set(held.map(({ owner }) => owner)).size).toBe(1);
+    for (const { owner, until } of held) {
+      expect(owner).toMatch(/^group-/);
+      expect(Date.parse(until as string)).toBeGreaterThan(Date.now());
+    }
+    await two.close();
+    await one.close();
+    expect((await leases('group')).map(({ owner, checkpoint }) => [owner, typeof checkpoint])).toEqual([[undefined, 'string'], [undefined, 'string']]);
+    await put(first, 'meanwhile');
+    const later = await reader(await open(metadata));
+    await expect.poll(() => later.seen, { timeout: 10_000 }).toEqual(['meanwhile']);
+    await later.close();
+  });
+
+  test('a shard that another worker has is left alone until its lease is over', async () => {
+    await stream('taken', 1);
+    const port = await open({ streamName: 'taken', consumerName: 'takers' });
+    await (await reader(port)).close();
+    const [lease] = await leases('takers');
+    const shard = lease?.shard ?? 'shardId-000000000000';
+    const until = Date.now() + 4000;
+    await put(port, 'waiting');
+    // with the digits of Go's time and a checkpoint before the record
+    await dynamodb.send(new PutItemCommand({ TableName: 'takers', Item: { ShardID: { S: shard }, AssignedTo: { S: 'daprd' }, LeaseTimeout: { S: new Date(until).toISOString().replace('Z', '123456Z') }, Checkpoint: { S: '0' } } }));
+    const { seen, close } = await reader(port);
+    await expect.poll(() => seen.length, { timeout: 15_000 }).toBe(1);
+    expect(Date.now()).toBeGreaterThanOrEqual(until);
+    await close();
+  });
+
+  test('what cannot be done is said', async () => {
+    await expect(open({ mode: 'some' })).rejects.toThrow('aws.kinesis invalid "mode" field some');
+    const port = await open({ streamName: 'none', mode: 'extended' });
+    await expect(port.read?.(async () => undefined)).rejects.toThrow('mode extended is not supported for reading');
+    await expect(put(port, 'x')).rejects.toThrow(/operation error Kinesis: PutRecord, .*ResourceNotFoundException/);
+  });
+});
