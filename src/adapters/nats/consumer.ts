@@ -21,7 +21,10 @@ export interface ConsumerOptions {
   handler(subject: string, data: Uint8Array): Promise<void>;
 }
 
+/** Between tries. */
 const checkMs = 2000;
+/** Not every server says that a consumer is gone. */
+const watchMs = 30_000;
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** Resolves when messages come; rejects with nats.go's words. */
@@ -145,6 +148,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<{ close()
     }
     checking = false;
   }
+  const watch = setInterval(() => void check(), watchMs);
   const statuses = nc.status();
   void (async () => {
     for await (const status of statuses) {
@@ -157,6 +161,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<{ close()
     close: async () => {
       if (signal.aborted) return;
       closing.abort();
+      clearInterval(watch);
       (statuses as { stop?(): void }).stop?.();
       subscription.unsubscribe();
       // Others of the group can have at once what was only waiting here.
