@@ -26,9 +26,10 @@ export interface HttpMeterOptions {
   onBad(message: string): void;
 }
 
+const unknown = 'UNKNOWN';
 const verbs = new Set(['GET', 'PUT', 'POST', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT', 'TRACE']);
 
-/** All that one method and status of a path add to. */
+/** All that one method and status of a path add to. `method` is the label: callers may make up as many methods as they like. */
 interface Bound {
   method: string;
   status: number;
@@ -41,7 +42,7 @@ type Make = (labels: Labels) => Pick<Bound, 'count' | 'latency' | 'responses'>;
 
 export function createHttpMeter({ registry, appId, http, latencyBounds, onBad }: HttpMeterOptions): HttpMeter {
   const labels = createPathLabels(http, onBad);
-  const methodOf = (method: string) => (http.excludeVerbs ? '' : verbs.has(method) ? method : 'UNKNOWN');
+  const methodOf = (method: string) => (http.excludeVerbs ? '' : verbs.has(method) || method === unknown ? method : unknown);
   const own = { app_id: appId };
 
   const requestCount = registry.counter(httpServer.requestCount);
@@ -60,7 +61,9 @@ export function createHttpMeter({ registry, appId, http, latencyBounds, onBad }:
   const clientPaths = latest(bound((label): { label: string; sent: { method: string; size: Histogram }[]; answered: Bound[] } => ({ label, sent: [], answered: [] })), (target) => labels.client(decodedPath(target)), labels.reduces);
   const boundFor = (list: Bound[], method: string, status: number, make: Make, path: string): Bound => {
     for (const one of list) if (one.status === status && one.method === method) return one;
-    const made = { method, status, ...make({ ...own, method: methodOf(method), path, status: String(status) }) };
+    const label = methodOf(method);
+    if (label !== method) return boundFor(list, label, status, make, path);
+    const made = { method, status, ...make({ ...own, method, path, status: String(status) }) };
     list.push(made);
     return made;
   };
@@ -80,8 +83,9 @@ export function createHttpMeter({ registry, appId, http, latencyBounds, onBad }:
     },
     sent: (method, target, bytes) => {
       const { label, sent } = clientPaths(target);
-      let known = sent.find((one) => one.method === method);
-      if (known === undefined) sent.push((known = { method, size: sentSize({ ...own, method: methodOf(method), path: label }) }));
+      const verb = methodOf(method);
+      let known = sent.find((one) => one.method === verb);
+      if (known === undefined) sent.push((known = { method: verb, size: sentSize({ ...own, method: verb, path: label }) }));
       known.size.observe(bytes);
     },
     answered: (method, target, status, bytes, startedAt) => {

@@ -12,7 +12,7 @@ function start(spec: Partial<MetricsSpec> = {}) {
   const log = createLogger({ appId: 'a', instance: 'i', version: 'v', write: (line) => lines.push(line) });
   const metrics = createMetrics({ host: { runtime: 'node' }, spec: { ...defaultConfiguration().metrics, ...spec }, appId: 'a', namespace: 'shop', log });
   let answer: { status: number; headers: string[]; body: string } | undefined;
-  const incoming = { respond: (status: number, headers: string[], body: string) => { answer = { status, headers, body }; return new Response(); } } as unknown as Incoming;
+  const incoming = { header: () => undefined, respond: (status: number, headers: string[], body: string) => { answer = { status, headers, body }; return new Response(); } } as unknown as Incoming;
   return {
     meter: metrics.meter as Meter,
     http: metrics.http as HttpMeter,
@@ -121,6 +121,16 @@ describe('calls over HTTP', () => {
       'dapr_http_client_roundtrip_latency_count{app_id="a",method="",path="/a",status="200"} 2',
       'dapr_http_client_sent_bytes_sum{app_id="a",method="",path="/a",status=""} 5', 'dapr_http_client_sent_bytes_count{app_id="a",method="",path="/a",status=""} 1',
     ]);
+  });
+  it('with methods nobody knows count under one name', () => {
+    for (const [excludeVerbs, label] of [[false, 'UNKNOWN'], [true, '']] as const) {
+      const all = start({ http: { pathMatching: [], excludeVerbs } });
+      for (const method of ['FOO', 'BAR', 'UNKNOWN']) {
+        all.http.served(method, '/a', 200, 0, 0, 0);
+        all.http.sent(method, '/a', 0);
+      }
+      expect(all.samples(/server_request_count|sent_bytes_count/)).toEqual([`dapr_http_client_sent_bytes_count{app_id="a",method="${label}",path="/a",status=""} 3`, `dapr_http_server_request_count{app_id="a",method="${label}",path="/a",status="200"} 3`]);
+    }
   });
   it('have no response_count with low cardinality', () => {
     const all = start({ http: { increasedCardinality: false, pathMatching: [], excludeVerbs: false } });

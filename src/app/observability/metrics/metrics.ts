@@ -49,9 +49,17 @@ export function createMetrics({ host, spec, appId, namespace, log }: MetricsOpti
   return {
     meter,
     http,
-    handle: (incoming) => incoming.respond(200, headers(), (registry?.text() ?? '') + runtimeText(host.process, host.runtime)),
+    handle: (incoming) => {
+      const text = (registry?.text() ?? '') + runtimeText(host.process, host.runtime);
+      if (!takesGzip(incoming.header('accept-encoding'))) return incoming.respond(200, headers(), text);
+      const packed = new Blob([text]).stream().pipeThrough(new CompressionStream('gzip') as unknown as ReadableWritablePair<Uint8Array, Uint8Array>);
+      return incoming.respond(200, [...headers(), 'Content-Encoding', 'gzip'], packed);
+    },
   };
 }
+
+/** Many paths make long answers, and they pack well: Prometheus asks for that. */
+const takesGzip = (accepted = ''): boolean => accepted.split(',').some((coding) => /^\s*gzip\s*(;\s*q=(1|0?\.\d*[1-9]\d*|1\.0*))?\s*$/i.test(coding));
 
 /** Sorted, each once, and nothing below one: as OpenCensus takes them. */
 function boundsOf(given: readonly number[]): readonly number[] {
