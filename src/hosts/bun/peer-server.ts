@@ -1,11 +1,11 @@
 // Calls from other sidecars on Bun that come as messages of a WebSocket: each goes through the same handler as one that came over HTTP.
 import type { HandleCall } from '../../app/http/api.ts';
 import { BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
-import { answerElsewhereFrame, answerFrame, leavingFrame, maxMessageBody, peerProtocol, pickUpHeader, readFrame } from './peer-frames.ts';
+import { answerElsewhereFrame, answerFrame, frameWriter, leavingFrame, maxMessageBody, peerProtocol, pickUpHeader, readFrames } from './peer-frames.ts';
 
 /** What of Bun's ServerWebSocket is used. */
 export interface PeerSocket {
-  data: { calls: Map<number, AbortController | undefined> };
+  data: { calls: Map<number, AbortController | undefined>; frames: ReturnType<typeof frameWriter> | undefined };
   sendBinary(data: Uint8Array): number;
   close(code?: number): void;
 }
@@ -68,9 +68,9 @@ export function createPeerServer(handle: HandleCall): PeerServer {
       if (body instanceof ReadableStream) body = await gathered(body);
       if (!socket.data.calls.has(id)) {
         if (body instanceof ReadableStream) await body.cancel();
-      } else if (body instanceof ReadableStream) socket.sendBinary(answerElsewhereFrame(id, status, headers, leave(body)));
-      else if (body !== null && body.length > maxMessageBody) socket.sendBinary(answerElsewhereFrame(id, status, headers, leave(new Blob([body as Uint8Array<ArrayBuffer>]).stream())));
-      else socket.sendBinary(answerFrame(id, status, headers, body));
+      } else if (body instanceof ReadableStream) socket.data.frames?.write(answerElsewhereFrame(id, status, headers, leave(body)));
+      else if (body !== null && body.length > maxMessageBody) socket.data.frames?.write(answerElsewhereFrame(id, status, headers, leave(new Blob([body as Uint8Array<ArrayBuffer>]).stream())));
+      else socket.data.frames?.write(answerFrame(id, status, headers, body));
     } catch {
       socket.close(1011); // the caller is told that the call broke off
     } finally {
@@ -93,7 +93,7 @@ export function createPeerServer(handle: HandleCall): PeerServer {
       }
       if (headers.get('sec-websocket-protocol') !== peerProtocol) return undefined;
       if (closing !== undefined) return new Response(null, { status: 503 });
-      return server.upgrade(request, { data: { calls: new Map() }, headers: { 'Sec-WebSocket-Protocol': peerProtocol } }) ? null : undefined;
+      return server.upgrade(request, { data: { calls: new Map(), frames: undefined }, headers: { 'Sec-WebSocket-Protocol': peerProtocol } }) ? null : undefined;
     },
     websocket: {
       maxPayloadLength: 4 * 1024 * 1024,
@@ -101,26 +101,36 @@ export function createPeerServer(handle: HandleCall): PeerServer {
       closeOnBackpressureLimit: true, // else answers would be dropped without a word
       idleTimeout: 120,
       perMessageDeflate: false,
-      open: (socket) => { sockets.add(socket); },
+      open: (socket) => {
+        sockets.add(socket);
+        socket.data.frames = frameWriter((message) => { socket.sendBinary(message); });
+      },
       message: (socket, data) => {
-        const frame = typeof data === 'string' ? undefined : readFrame(data);
-        if (frame?.kind === 'call') void serve(socket, frame.id, new PeerIncoming(socket, frame.id, frame.method, frame.path, frame.headers, frame.body));
-        else if (frame?.kind === 'cancel') {
-          socket.data.calls.get(frame.id)?.abort();
-          socket.data.calls.delete(frame.id);
-        } else socket.close(1002);
+        const frames = typeof data === 'string' ? undefined : readFrames(data);
+        if (frames === undefined) return socket.close(1002);
+        for (const frame of frames) {
+          if (frame.kind === 'call') void serve(socket, frame.id, new PeerIncoming(socket, frame.id, frame.method, frame.path, frame.headers, frame.body));
+          else if (frame.kind === 'cancel') {
+            socket.data.calls.get(frame.id)?.abort();
+            socket.data.calls.delete(frame.id);
+          }
+        }
       },
       close: (socket) => {
         sockets.delete(socket);
+        socket.data.frames = undefined;
         for (const controller of socket.data.calls.values()) controller?.abort();
         socket.data.calls.clear();
       },
     },
     close: async () => {
       const answered = new Promise<void>((resolve) => { closing = resolve; });
-      for (const socket of sockets) socket.sendBinary(leavingFrame());
+      for (const socket of sockets) socket.data.frames?.write(leavingFrame());
       if (inHand > 0) await answered;
-      for (const socket of sockets) socket.close(1001);
+      for (const socket of sockets) {
+        socket.data.frames?.flush();
+        socket.close(1001);
+      }
     },
   };
 }
