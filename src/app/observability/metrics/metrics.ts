@@ -51,7 +51,8 @@ export function createMetrics({ host, spec, appId, namespace, log }: MetricsOpti
     http,
     handle: (incoming) => {
       const text = (registry?.text() ?? '') + runtimeText(host.process, host.runtime);
-      if (!takesGzip(incoming.header('accept-encoding'))) return incoming.respond(200, headers(), text);
+      // a platform without processes packs answers itself
+      if (host.process === undefined || !takesGzip(incoming.header('accept-encoding'))) return incoming.respond(200, headers(), text);
       const packed = new Blob([text]).stream().pipeThrough(new CompressionStream('gzip') as unknown as ReadableWritablePair<Uint8Array, Uint8Array>);
       return incoming.respond(200, [...headers(), 'Content-Encoding', 'gzip'], packed);
     },
