@@ -90,11 +90,12 @@ describeWithServer('moto', 'AWS secret stores', () => {
   });
   test('bulk goes on to the last page', async () => {
     const { create } = secretsIn('us-west-1');
-    const names = Array.from({ length: 105 }, (_, i) => `s${i}`);
+    const names = Array.from({ length: 101 }, (_, i) => `s${i}`);
     await Promise.all(names.map((name) => create(name, name)));
     expect(Object.keys((await (await open(manager, access('us-west-1'))).bulkGet({}, background)) ?? {}).sort()).toEqual(names.sort());
-    await put('us-west-1', Object.fromEntries(names.map((name) => [name, name])));
-    expect(Object.keys((await (await open(parameters, access('us-west-1'))).bulkGet({}, background)) ?? {}).sort()).toEqual(names);
+    const few = names.slice(0, 12);
+    await put('us-west-1', Object.fromEntries(few.map((name) => [name, name])));
+    expect(Object.keys((await (await open(parameters, access('us-west-1'))).bulkGet({}, background)) ?? {}).sort()).toEqual(few);
   });
   test('a version of a parameter is asked for by number', async () => {
     await put('us-east-1', { changing: 'one' });

@@ -27,7 +27,7 @@ describeWithServer('moto', type, () => {
     type,
     start: async () => ({ metadata: { ...access(), table: 'suite', ttlAttributeName: 'expiresAt' }, stop: async () => undefined }),
     operations: ['etag', 'firstWrite', 'transaction', 'ttl'],
-    quirks: { badEtag: 'bad', tellsExpiry: true, keepsTtl: false, takesAnyOptions: true, many: 50 },
+    quirks: { badEtag: 'bad', tellsExpiry: true, keepsTtl: false, takesAnyOptions: true, many: 50, racy: true },
   });
 
   describe('in the table', () => {

@@ -39,6 +39,8 @@ export interface StateRow {
     refusesNul?: boolean;
     /** Words for concurrency and consistency that do not exist are no errors. */
     takesAnyOptions?: boolean;
+    /** The emulator looks at a condition and writes in two steps, so that races cannot be tested on it. */
+    racy?: boolean;
     /** How many keys are read at once, default 500: an emulator may need its time. */
     many?: number;
   };
@@ -244,7 +246,7 @@ export function describeStateStore(row: StateRow): void {
         expect(await refusal(save(k, json(3), { etag: first, consistency: 'strong' }))).toBe(409);
         expect(await read(k)).toBe('2');
       });
-      test('of many writers with one etag one wins', async () => {
+      test.skipIf(row.quirks.racy)('of many writers with one etag one wins', async () => {
         const k = key('race');
         await save(k, json('start'));
         const first = await etag(k);
@@ -287,7 +289,7 @@ export function describeStateStore(row: StateRow): void {
         expect(await refusal(save(k, json(3), { concurrency: 'first-write', etag: first, consistency: 'strong' }))).toBe(409);
         expect([await read(k), await etag(k)]).toEqual(['2', second]);
       });
-      test('of many first writers one wins', async () => {
+      test.skipIf(row.quirks.racy)('of many first writers one wins', async () => {
         const k = key('first');
         const statuses = await Promise.all(Array.from({ length: 20 }, (_, i) => refusal(save(k, json(i), { concurrency: 'first-write' }))));
         expect(statuses.filter((status) => status === 204)).toHaveLength(1);
