@@ -7,7 +7,7 @@ import { type Meter, now } from '../../core/meter.ts';
 import type { Attempt } from '../resiliency/policy.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { AppAway, type Outcome } from './delivery.ts';
-import { type Attributes, parseEvent, textOfPayload } from './events.ts';
+import { type Attributes, eventOf, textOfPayload } from './events.ts';
 import type { BulkMessageEntry, BulkMessageHandler } from './port.ts';
 import { type NamedPubSub, notABoolean, rawPayloadOf } from './pubsub.ts';
 import type { Routes } from './routes.ts';
@@ -69,7 +69,7 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop, m
     let attributes: Attributes | undefined;
     if (!raw) {
       try {
-        attributes = parseEvent(text);
+        attributes = eventOf(entry);
       } catch (error) {
         log.error(`error deserializing one of the messages in bulk cloud event in pubsub ${pubsubName} and topic ${topic}: ${textOf(error)}`);
         throw error;

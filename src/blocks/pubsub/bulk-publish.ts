@@ -55,9 +55,9 @@ async function publishOnce(port: PubSub, topic: string, entries: readonly BulkMe
   const worker = async () => {
     for (let i = next++; i < entries.length; i = next++) {
       const entry = entries[i] as BulkMessageEntry;
-      const { metadata, contentType, text } = entry;
+      const { metadata, contentType, text, attributes } = entry;
       try {
-        await port.publish({ topic, metadata, text, get data() { return entry.data; }, ...(contentType === undefined ? {} : { contentType }) }, context);
+        await port.publish({ topic, metadata, text, attributes, get data() { return entry.data; }, ...(contentType === undefined ? {} : { contentType }) }, context);
       } catch (error) {
         if (failed.length === 0) first = error;
         failed.push({ entryId: entry.entryId, error: textOf(error) });

@@ -9,7 +9,7 @@ import { isBinary } from './content-type.ts';
 import { AttemptEnded } from '../resiliency/failures.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { rawEvent } from './envelope.ts';
-import { type Attributes, binaryEvent, inheritTrace, parseEvent, textOfPayload } from './events.ts';
+import { type Attributes, binaryEvent, eventOf, inheritTrace } from './events.ts';
 import type { Message, MessageHandler } from './port.ts';
 import { type NamedPubSub, notABoolean, rawPayloadOf } from './pubsub.ts';
 import type { Routes } from './routes.ts';
@@ -106,7 +106,7 @@ export function createDelivery({ spec, routes, broker, postman, log, stop, meter
       attributes = binaryEvent(message);
     } else {
       try {
-        attributes = parseEvent(textOfPayload(message));
+        attributes = eventOf(message);
       } catch (error) {
         log.error(`error deserializing cloud event in pubsub ${pubsubName} and topic ${message.topic}: ${textOf(error)}`);
         return giveUpUnseen(message, error);

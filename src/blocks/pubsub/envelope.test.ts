@@ -5,12 +5,12 @@ import { type EnvelopeInput, EnvelopeError, envelopeOf, localTime, rawEvent } fr
 const input = (more: Partial<EnvelopeInput> & { text?: string }): EnvelopeInput => ({
   data: utf8(more.text ?? ''), contentType: '', topic: 'orders', pubsubName: 'bus', appId: 'shop', traceparent: '', tracestate: '', metadata: undefined, nativeTtl: false, ...more,
 });
-const event = (more: Parameters<typeof input>[0]) => JSON.parse(envelopeOf(input(more))) as Record<string, unknown>;
+const event = (more: Parameters<typeof input>[0]) => JSON.parse(envelopeOf(input(more)).text) as Record<string, unknown>;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 describe('the generated envelope', () => {
   it('has every attribute, keys in byte order', () => {
-    const text = envelopeOf(input({ text: '{"b":1,"a":"<"}', contentType: 'application/json', traceparent: '00-x', tracestate: 'a=1', metadata: { ttlInSeconds: '60', 'cloudevent.subject': 's' } }));
+    const text = envelopeOf(input({ text: '{"b":1,"a":"<"}', contentType: 'application/json', traceparent: '00-x', tracestate: 'a=1', metadata: { ttlInSeconds: '60', 'cloudevent.subject': 's' } })).text;
     expect(text).toMatch(/^\{"data":\{"a":"\\u003c","b":1\},"datacontenttype":"application\/json","expiration":"[^"]*Z","id":"[^"]*","pubsubname":"bus","source":"shop","specversion":"1.0","subject":"s","time":"[^"]*","topic":"orders","traceid":"00-x","traceparent":"00-x","tracestate":"a=1","type":"com.dapr.event.sent"\}$/);
     const keys = Object.keys(JSON.parse(text) as object);
     expect(keys).toEqual([...keys].sort());
@@ -57,7 +57,7 @@ describe('a finished CloudEvent', () => {
     const result = finished('{"id":"1","data":12345678901234567890,"topic":"mine","ext":{"b":1,"a":2},"source":null,"cloudevent.type":"x"}', { metadata: { 'cloudevent.id': 'no' } });
     expect(result).toMatchObject({ id: '1', topic: 'orders', pubsubname: 'bus', source: 'Dapr', type: 'com.dapr.event.sent', specversion: '1.0', traceid: 'caller', traceparent: 'caller', tracestate: '' });
     expect(result).not.toHaveProperty('datacontenttype');
-    expect(envelopeOf(input({ contentType: 'application/cloudevents+json', text: '{"data":12345678901234567890}' }))).toContain('"data":12345678901234567890');
+    expect(envelopeOf(input({ contentType: 'application/cloudevents+json', text: '{"data":12345678901234567890}' })).text).toContain('"data":12345678901234567890');
   });
   it('keeps a trace it names by traceid, loses one it names only by traceparent', () => {
     expect(finished('{"traceid":"t","traceparent":"p"}')).toMatchObject({ traceid: 't', traceparent: 'p' });
@@ -80,3 +80,15 @@ it('tells the time in whole seconds with the offset', () => {
   expect(localTime(1_700_000_000_123)).toMatch(/^2023-11-1[45]T\d\d:\d\d:20(Z|[+-]\d\d:\d\d)$/);
   expect(Date.parse(localTime(1_700_000_000_999))).toBe(1_700_000_000_000);
 });
+
+it.each([
+  ['JSON', { text: '{"b":1,"a":[true,"<"]}', contentType: 'application/json' }],
+  ['text', { text: 'words', contentType: 'text/plain' }],
+  ['bytes', { text: '\u0001', contentType: 'application/octet-stream' }],
+  ['overrides and an end', { text: '1', contentType: 'application/json', traceparent: '00-x', tracestate: 'a=1', metadata: { ttlInSeconds: '60', 'cloudevent.subject': 's', 'cloudevent.type': 't', 'cloudevent.id': 'i', 'cloudevent.source': 'me' } }],
+] as [string, Parameters<typeof input>[0]][])('what is known of an event without reading it is what stands in it: %s', (_, more) => {
+  const { text, attributes } = envelopeOf(input(more));
+  expect(attributes!()).toEqual(JSON.parse(text));
+  expect(attributes!()).not.toBe(attributes!());
+});
+

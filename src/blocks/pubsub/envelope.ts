@@ -3,6 +3,8 @@ import { toBase64 } from '../../core/base64.ts';
 import { parseFirst, textOfBytes } from '../../core/go-json.ts';
 import { entriesOf, parseExact, printExact, printObject, quote } from '../../core/json-exact.ts';
 import { isBinary, isCloudEvent, isJson, isProtobufEvent, strictText } from './content-type.ts';
+import type { Attributes } from './events.ts';
+import type { EventText } from './payload.ts';
 import { expirationOf, ttlOf } from './ttl.ts';
 
 export interface EnvelopeInput {
@@ -30,14 +32,19 @@ export class EnvelopeError extends Error {
 
 const defaults = { source: 'Dapr', type: 'com.dapr.event.sent', specversion: '1.0' };
 
-/** JSON text of the event, keys in byte order. Throws EnvelopeError. */
-export function envelopeOf(input: EnvelopeInput): string {
-  const ttl = input.nativeTtl ? undefined : ttlOf(input.metadata);
-  const expiration = ttl === undefined ? undefined : expirationOf(ttl);
-  return isCloudEvent(input.contentType) ? completed(input, expiration) : wrapped(input, expiration);
+export interface Envelope extends EventText {
+  /** JSON text of the event, keys in byte order. */
+  text: string;
 }
 
-function wrapped(input: EnvelopeInput, expiration: string | undefined): string {
+/** Throws EnvelopeError. */
+export function envelopeOf(input: EnvelopeInput): Envelope {
+  const ttl = input.nativeTtl ? undefined : ttlOf(input.metadata);
+  const expiration = ttl === undefined ? undefined : expirationOf(ttl);
+  return isCloudEvent(input.contentType) ? { text: completed(input, expiration) } : wrapped(input, expiration);
+}
+
+function wrapped(input: EnvelopeInput, expiration: string | undefined): Envelope {
   let id = '', source = input.appId, type = '', subject = '', traceid = input.traceparent, traceparent = '', tracestate = input.tracestate;
   const { metadata } = input;
   for (const name in metadata) {
@@ -53,14 +60,27 @@ function wrapped(input: EnvelopeInput, expiration: string | undefined): string {
       case 'tracestate': tracestate = value; break;
     }
   }
-  const trace = quote(traceparent || traceid);
+  const trace = traceparent || traceid;
   const contentType = input.contentType || 'text/plain';
-  const data = input.json !== undefined && isJson(contentType) ? `"data":${input.json}` : dataField(input.data, contentType);
-  return `{${data},"datacontenttype":${quote(contentType)}${expiration === undefined ? '' : `,"expiration":"${expiration}"`},"id":${
-    id === '' ? `"${crypto.randomUUID()}"` : quote(id)
-  },"pubsubname":${quote(input.pubsubName)},"source":${quote(source || defaults.source)},"specversion":"1.0"${subject === '' ? '' : `,"subject":${quote(subject)}`},"time":"${localTime()}","topic":${
-    quote(input.topic)
-  },"traceid":${trace},"traceparent":${trace},"tracestate":${quote(tracestate)},"type":${quote(type || defaults.type)}}`;
+  const [name, data] = input.json !== undefined && isJson(contentType) ? (['data', input.json] as const) : dataAttribute(input.data, contentType);
+  const { pubsubName: pubsubname, topic } = input;
+  if (id === '') id = crypto.randomUUID();
+  source ||= defaults.source;
+  type ||= defaults.type;
+  const time = localTime();
+  const quotedTrace = quote(trace);
+  return {
+    text: `{"${name}":${data},"datacontenttype":${quote(contentType)}${expiration === undefined ? '' : `,"expiration":"${expiration}"`},"id":${quote(id)},"pubsubname":${quote(pubsubname)},"source":${quote(source)},"specversion":"1.0"${
+      subject === '' ? '' : `,"subject":${quote(subject)}`
+    },"time":"${time}","topic":${quote(topic)},"traceid":${quotedTrace},"traceparent":${quotedTrace},"tracestate":${quote(tracestate)},"type":${quote(type)}}`,
+    attributes: () => {
+      const event: Attributes = { datacontenttype: contentType, id, pubsubname, source, specversion: defaults.specversion, time, topic, traceid: trace, traceparent: trace, tracestate, type };
+      if (expiration !== undefined) event.expiration = expiration;
+      if (subject !== '') event.subject = subject;
+      // few rules ask for the data
+      return Object.defineProperty(event, name, { enumerable: true, configurable: true, get: () => JSON.parse(data) as unknown });
+    },
+  };
 }
 
 /** Bytes that are no text travel as base64 whatever they claim to be: upstream puts U+FFFD in their place and so loses them. */
@@ -71,10 +91,6 @@ export function dataAttribute(data: Uint8Array, contentType: string): ['data' | 
   }
   const text = isBinary(contentType) || isProtobufEvent(contentType, data) ? undefined : strictText(data);
   return text === undefined ? ['data_base64', `"${toBase64(data)}"`] : ['data', quote(text)];
-}
-function dataField(data: Uint8Array, contentType: string): string {
-  const [name, json] = dataAttribute(data, contentType);
-  return `"${name}":${json}`;
 }
 
 /** A finished CloudEvent: kept as it is, with what is missing filled in. */

@@ -1,15 +1,15 @@
 // What a message broker must provide (Dapr: components-contrib/pubsub/pubsub.go).
 import type { CallContext } from '../../core/context.ts';
 import type { Closable, Definition } from '../components/definition.ts';
+import type { EventText } from './payload.ts';
 
 export type PubSubFeature = 'MESSAGE_TTL' | 'SUBSCRIBE_WILDCARDS' | 'BULK_PUBSUB' | 'BULK_SUBSCRIBE_IMMEDIATE';
 
-export interface PublishRequest {
+/** `text` and `attributes` tell of `data` where they are at hand; `data` is then made when it is asked for, which a broker in this process need not do. */
+export interface PublishRequest extends EventText {
   topic: string;
   /** The bytes on the broker: a CloudEvent as JSON, or the caller's bytes with rawPayload. */
   readonly data: Uint8Array;
-  /** The same as text where it is at hand: `data` is then made when it is asked for, which a broker in this process need not do. */
-  readonly text?: string | undefined;
   /** Publish metadata; undefined when the caller sent none at all (gRPC), which some brokers store differently from `{}`. */
   metadata: Record<string, string> | undefined;
   contentType?: string;
@@ -18,12 +18,10 @@ export interface PublishRequest {
 }
 
 /** A message as the broker delivers it. The handler owns `metadata` and may write to it. */
-export interface Message {
+export interface Message extends EventText {
   /** Topic delivered on (with wildcards: the real one where the broker knows it). */
   topic: string;
   readonly data: Uint8Array;
-  /** As in PublishRequest. */
-  readonly text?: string | undefined;
   metadata: Record<string, string>;
   contentType?: string;
 }
@@ -40,12 +38,10 @@ export interface SubscribeRequest {
 export type MessageHandler = (message: Message, context: CallContext) => Promise<void>;
 
 /** One message among several that travel together. */
-export interface BulkMessageEntry {
+export interface BulkMessageEntry extends EventText {
   /** Unique in its batch. */
   entryId: string;
   readonly data: Uint8Array;
-  /** As in PublishRequest. */
-  readonly text?: string | undefined;
   metadata: Record<string, string> | undefined;
   contentType?: string;
 }

@@ -164,7 +164,7 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, re
       const payload = raw ? bytesPayload(publication.data) : wrap(topic, publication);
       guard(topic);
       try {
-        await send({ topic: prefix + topic, metadata: publication.metadata, text: payload.text, get data() { return payload.data; } }, context, family);
+        await send({ topic: prefix + topic, metadata: publication.metadata, text: payload.text, attributes: payload.attributes, get data() { return payload.data; } }, context, family);
       } catch (error) {
         throw failure(topic, error);
       }
@@ -172,7 +172,7 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, re
     bulkPublish: async (topic, entries, raw, context, family = 'http') => {
       const messages = entries.map((entry): BulkMessageEntry => {
         const payload = raw ? bytesPayload(entry.data) : wrap(topic, entry);
-        return { entryId: entry.entryId, metadata: entry.metadata, contentType: entry.contentType, text: payload.text, get data() { return payload.data; } };
+        return { entryId: entry.entryId, metadata: entry.metadata, contentType: entry.contentType, text: payload.text, attributes: payload.attributes, get data() { return payload.data; } };
       });
       guard(topic);
       const { failed, error } = await publishAll(port, prefix + topic, messages, { maxParallel, policy, family }, context);
