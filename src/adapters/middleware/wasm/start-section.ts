@@ -12,18 +12,24 @@ export function withStartExported(module: Uint8Array<ArrayBuffer>): Uint8Array<A
   const name = new TextEncoder().encode(startExport);
   const entries = [...number(count + 1), ...(exported?.content.subarray(rest) ?? []), ...number(name.length), ...name, 0, ...start.content];
   const section = [7, ...number(entries.length), ...entries];
-  const out: number[] = [...module.subarray(0, 8)];
+  const parts: Uint8Array[] = [module.subarray(0, 8)];
   let placed = false;
   for (const { id, bytes } of sections) {
     // sections stand in the order of their numbers, custom ones (0) anywhere
     if (!placed && id >= 7) {
-      out.push(...section);
+      parts.push(Uint8Array.from(section));
       placed = true;
     }
-    if (id !== 7 && id !== 8) for (const byte of bytes) out.push(byte);
+    if (id !== 7 && id !== 8) parts.push(bytes);
   }
-  if (!placed) out.push(...section);
-  return Uint8Array.from(out);
+  if (!placed) parts.push(Uint8Array.from(section));
+  const out = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
 }
 
 interface Section {
