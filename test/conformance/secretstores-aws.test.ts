@@ -1,4 +1,7 @@
 // The AWS secret stores against Moto: versions, several entries, prefixes, errors, credentials.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { CreateSecretCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -117,6 +120,26 @@ describeWithServer('moto', 'AWS secret stores', () => {
       for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_REGION']) delete process.env[name];
     }
     await expect(open(manager, { ...access('ap-south-1'), assumeRoleArn: 'a', trustAnchorArn: 'b', trustProfileArn: 'c' })).rejects.toThrow('IAM Roles Anywhere is not supported');
+  });
+  test('credentials: of a service account (IRSA), of a profile in the shared files', async () => {
+    const { create } = secretsIn('ap-south-2');
+    await create('here', 'v');
+    const folder = mkdtempSync(join(tmpdir(), 'outrigger-aws-'));
+    writeFileSync(join(folder, 'token'), 'a token of Kubernetes');
+    writeFileSync(join(folder, 'credentials'), '[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = secret\n');
+    writeFileSync(join(folder, 'config'), '[profile other]\nregion = ap-south-2\n');
+    const read = async (metadata: Record<string, string>) => (await open(manager, { endpoint: moto.endpoint, ...metadata })).get('here', {}, background);
+    const account = { AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/pod', AWS_WEB_IDENTITY_TOKEN_FILE: join(folder, 'token'), AWS_ENDPOINT_URL_STS: moto.endpoint };
+    const profile = { AWS_PROFILE: 'other', AWS_SHARED_CREDENTIALS_FILE: join(folder, 'credentials'), AWS_CONFIG_FILE: join(folder, 'config') };
+    for (const [variables, metadata] of [[account, { region: 'ap-south-2' }], [profile, {}]] as [Record<string, string>, Record<string, string>][]) {
+      Object.assign(process.env, variables);
+      try {
+        expect(await read(metadata)).toEqual({ here: 'v' });
+      } finally {
+        for (const name of Object.keys(variables)) delete process.env[name];
+      }
+    }
+    rmSync(folder, { recursive: true });
   });
   test('a service that is not there', async () => {
     const store = await open(manager, { ...access('eu-west-1'), endpoint: 'http://127.0.0.1:1' });
