@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // `npm run build`: the core as one file that every host loads, thin host files around it, and adapters as files of their own.
 //
-//   dist/core.js                 src/core, src/blocks and src/app with Hono, zod, YAML and CEL; the same bytes on every host
+//   dist/core.js                 src/core, src/blocks and src/app with Hono, zod and YAML; the same bytes on every host
+//   dist/core-cel.js             CEL, which core.js loads with the first expression; the same bytes on every host
 //   dist/node.js bun.js deno.js  hosts; they import core.js
 //   dist/worker.js, worker/      the Workers host with the adapters that run there
 //   dist/adapters/               one file per component type, loaded when a component asks for it
@@ -23,7 +24,9 @@ const maxCoreGzip = 300 * 1024;
 const coreName = 'outrigger:core';
 const coreHome = /^src\/(core|blocks|app)\//;
 /** Libraries that live in the core and nowhere else. */
-const coreLibraries = /^(hono|zod|yaml|@marcbachmann\/cel-js|@bufbuild\/re2)(\/|$)/;
+const coreLibraries = /^(hono|zod|yaml)(\/|$)/;
+/** What the core loads only when an expression is there: a file of its own beside it, with the same bytes on every host, too. */
+const coreExtra = { file: 'core-cel.js', libraries: { '@marcbachmann/cel-js': 'Environment', '@bufbuild/re2': 'RE2JS' } };
 const started = performance.now();
 /** Name in the core file → module it comes from. */
 const aliases = new Map();
@@ -78,6 +81,7 @@ const [shared, worker] = await Promise.all([
 ]);
 const outside = [...shared.outputFiles, ...worker.outputFiles].map(({ path, text }) => ({ name: relative(dist, path).replaceAll('\\', '/'), ...cutFromCore(text) }));
 const core = await buildCore(new Map(outside.flatMap(({ wanted }) => wanted)));
+const extra = await buildExtra();
 const sha256 = createHash('sha256').update(core).digest('hex');
 
 // all at once at the end: a sidecar started meanwhile sees the old build or the new one, and what is gone from the sources goes
@@ -88,6 +92,7 @@ const write = (path, content) => {
   writeFileSync(join(fresh, path), content);
 };
 write('core.js', core);
+write(coreExtra.file, extra);
 write('package.json', '{"type":"module","private":true}\n');
 // without it Deno aborts a request's signal on success too, and says so on stderr
 write('deno.json', '{"unstable":["no-legacy-abort"]}\n');
@@ -113,15 +118,25 @@ async function buildCore(wanted) {
     outfile: join(dist, 'core.js'),
     stdin: { contents, resolveDir: root, sourcefile: 'core-exports.ts', loader: 'ts' },
     external: [],
+    plugins: [{
+      name: 'core-extra',
+      setup: ({ onResolve }) => onResolve({ filter: /^@/ }, ({ path }) => (path in coreExtra.libraries ? { path: `./${coreExtra.file}`, external: true } : undefined)),
+    }],
   });
   const [{ inputs }] = Object.values(result.metafile.outputs);
-  const foreign = Object.keys(inputs).filter((file) => inputs[file].bytesInOutput > 0 && !coreHome.test(file) && !/(^|\/)node_modules\/(@opentelemetry\/api|hono|zod|yaml|@marcbachmann\/cel-js|@bufbuild\/re2)\//.test(file) && file !== 'core-exports.ts');
+  const foreign = Object.keys(inputs).filter((file) => inputs[file].bytesInOutput > 0 && !coreHome.test(file) && !/(^|\/)node_modules\/(@opentelemetry\/api|hono|zod|yaml)\//.test(file) && file !== 'core-exports.ts');
   if (foreign.length) refuse(`the core contains what does not belong there: ${foreign.slice(0, 10).join(', ')}`);
   const [{ text }] = result.outputFiles;
   const bleeding = [/["'`](?:node|bun|cloudflare):\w+/, /(?<![\w$.])process\.\w+/, /(?<![\w$.])Deno\.\w+/, /(?<![\w$.])Bun\.\w+/, /\brequire\(/, /\b__dirname\b/, /\bioredis\b/].map((word) => word.exec(text)?.[0]).filter(Boolean);
   if (bleeding.length) refuse(`the core names a runtime: ${bleeding.join(', ')}`);
   const gzip = gzipSync(text, { level: 9 }).length;
   if (gzip > maxCoreGzip) refuse(`the core has ${gzip} bytes after gzip, allowed are ${maxCoreGzip}`);
+  return text;
+}
+
+async function buildExtra() {
+  const contents = Object.entries(coreExtra.libraries).map(([library, name]) => `export { ${name} } from '${library}';`).join('\n');
+  const { outputFiles: [{ text }] } = await build({ ...common, platform: 'neutral', mainFields: ['module', 'main'], conditions: ['worker', 'browser', 'import'], outfile: join(dist, coreExtra.file), stdin: { contents, resolveDir: root }, external: [] });
   return text;
 }
 
@@ -234,6 +249,7 @@ function report() {
   const size = (text) => `${(text.length / 1024).toFixed(1)} KB, gzip ${(gzipSync(text, { level: 9 }).length / 1024).toFixed(1)} KB`;
   const at = (name) => `${size(readFileSync(join(dist, name)))}`;
   console.log(`dist/core.js    ${size(core)}   sha256 ${sha256}`);
+  console.log(`dist/${coreExtra.file} ${size(extra)}`);
   for (const host of [...hosts, 'worker']) console.log(`dist/${`${host}.js`.padEnd(10)} ${at(`${host}.js`)}`);
   console.log(`${adapters.length} adapters, ${outside.length} files, ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }

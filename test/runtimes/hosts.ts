@@ -67,7 +67,7 @@ async function startWorkerd({ build = dist, resources, env = {}, appPort, maxBod
   const home = mkdtempSync(join(tmpdir(), 'outrigger-workerd-'));
   const port = await freePort();
   cpSync(build, home, { recursive: true });
-  const modules = ['worker.js', 'core.js', ...readdirSync(join(home, 'worker')).sort().map((file) => `worker/${file}`)];
+  const modules = ['worker.js', 'core.js', 'core-cel.js', ...readdirSync(join(home, 'worker')).sort().map((file) => `worker/${file}`)];
   const variables: Record<string, string> = {
     ...env, DAPR_APP_ID: 'test', DAPR_RESOURCES: resources,
     ...(appPort === undefined ? {} : { DAPR_APP_URL: `http://127.0.0.1:${appPort}` }), ...(maxBodySize === undefined ? {} : { DAPR_MAX_BODY_SIZE: maxBodySize }),
