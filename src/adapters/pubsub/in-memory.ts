@@ -57,7 +57,7 @@ export default definePubSub({
       return undefined;
     };
     // Each subscription gets metadata of its own: handlers write to it.
-    const messageFor = (to: Subscriber, request: PublishRequest): Message => ({ topic: to.topic, metadata: { ...request.metadata }, text: request.text, attributes: request.attributes, get data() { return request.data; } });
+    const messageFor = (to: Subscriber, { data, text, head, metadata }: PublishRequest): Message => ({ topic: to.topic, data, text, head, metadata: { ...metadata } });
 
     const subscribe = async (topic: string, handler: MessageHandler, atOnce: number): Promise<Subscription> => {
       if (closed) throw new AdapterError('invalid', 'component is closed');

@@ -52,8 +52,8 @@ export async function subscribeInBatches({ request, handler, immediate, subscrib
   };
   const gather = (message: Message): Promise<void> =>
     new Promise((done, failed) => {
-      const { metadata, contentType, text, attributes } = message;
-      gathered.push({ entryId: crypto.randomUUID(), metadata, text, attributes, get data() { return message.data; }, ...(contentType === undefined ? {} : { contentType }), done, failed });
+      const { data, metadata, contentType, text, head } = message;
+      gathered.push({ entryId: crypto.randomUUID(), data, metadata, text, head, ...(contentType === undefined ? {} : { contentType }), done, failed });
       look();
     });
 

@@ -69,7 +69,7 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop, m
     let attributes: Attributes | undefined;
     if (!raw) {
       try {
-        attributes = eventOf(entry);
+        attributes = eventOf(entry, routes.readEvents);
       } catch (error) {
         log.error(`error deserializing one of the messages in bulk cloud event in pubsub ${pubsubName} and topic ${topic}: ${textOf(error)}`);
         throw error;
@@ -83,7 +83,7 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop, m
     }
     let path: string | undefined;
     try {
-      path = routes(attributes ?? text);
+      path = routes.pathOf(attributes ?? text);
     } catch (error) {
       log.error(`Error finding matching route for event in bulk subscribe ${pubsubName} and topic ${topic} for entry id ${entryId}: ${textOf(error)}`);
       throw error;

@@ -54,13 +54,12 @@ async function publishOnce(port: PubSub, topic: string, entries: readonly BulkMe
   let next = 0;
   const worker = async () => {
     for (let i = next++; i < entries.length; i = next++) {
-      const entry = entries[i] as BulkMessageEntry;
-      const { metadata, contentType, text, attributes } = entry;
+      const { entryId, ...message } = entries[i] as BulkMessageEntry;
       try {
-        await port.publish({ topic, metadata, text, attributes, get data() { return entry.data; }, ...(contentType === undefined ? {} : { contentType }) }, context);
+        await port.publish({ topic, ...message }, context);
       } catch (error) {
         if (failed.length === 0) first = error;
-        failed.push({ entryId: entry.entryId, error: textOf(error) });
+        failed.push({ entryId, error: textOf(error) });
       }
     }
   };

@@ -23,7 +23,7 @@ function subscription(spec: Partial<SubscriptionSpec> = {}, answer: () => Promis
   } as unknown as NamedPubSub;
   const handler = createDelivery({
     spec: { pubsubName: 'bus', topic: 't', metadata: {}, rules: [{ match: '', path: '/t' }], deadLetterTopic: '', bulkSubscribe: undefined, type: 'PROGRAMMATIC', ...spec },
-    broker, log, stop: closing ? AbortSignal.abort() : new AbortController().signal, routes: () => (spec.rules?.length === 0 ? undefined : '/t'),
+    broker, log, stop: closing ? AbortSignal.abort() : new AbortController().signal, routes: { readEvents: true, pathOf: () => (spec.rules?.length === 0 ? undefined : '/t') },
     postman: async (event) => {
       seen.push(event);
       return answer();

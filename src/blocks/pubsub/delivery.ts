@@ -106,7 +106,7 @@ export function createDelivery({ spec, routes, broker, postman, log, stop, meter
       attributes = binaryEvent(message);
     } else {
       try {
-        attributes = eventOf(message);
+        attributes = eventOf(message, routes.readEvents);
       } catch (error) {
         log.error(`error deserializing cloud event in pubsub ${pubsubName} and topic ${message.topic}: ${textOf(error)}`);
         return giveUpUnseen(message, error);
@@ -120,7 +120,7 @@ export function createDelivery({ spec, routes, broker, postman, log, stop, meter
     }
     let path: string | undefined;
     try {
-      path = routes(attributes);
+      path = routes.pathOf(attributes);
     } catch (error) {
       log.error(`error finding matching route for event ${String(attributes.id)} in pubsub ${pubsubName} and topic ${message.topic}: ${textOf(error)}`);
       return giveUpUnseen(message, error);

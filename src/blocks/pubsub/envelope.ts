@@ -69,17 +69,14 @@ function wrapped(input: EnvelopeInput, expiration: string | undefined): Envelope
   type ||= defaults.type;
   const time = localTime();
   const quotedTrace = quote(trace);
+  const head: Attributes = { datacontenttype: contentType, id, pubsubname, source, specversion: defaults.specversion, time, topic, traceid: trace, traceparent: trace, tracestate, type };
+  if (expiration !== undefined) head.expiration = expiration;
+  if (subject !== '') head.subject = subject;
   return {
     text: `{"${name}":${data},"datacontenttype":${quote(contentType)}${expiration === undefined ? '' : `,"expiration":"${expiration}"`},"id":${quote(id)},"pubsubname":${quote(pubsubname)},"source":${quote(source)},"specversion":"1.0"${
       subject === '' ? '' : `,"subject":${quote(subject)}`
     },"time":"${time}","topic":${quote(topic)},"traceid":${quotedTrace},"traceparent":${quotedTrace},"tracestate":${quote(tracestate)},"type":${quote(type)}}`,
-    attributes: () => {
-      const event: Attributes = { datacontenttype: contentType, id, pubsubname, source, specversion: defaults.specversion, time, topic, traceid: trace, traceparent: trace, tracestate, type };
-      if (expiration !== undefined) event.expiration = expiration;
-      if (subject !== '') event.subject = subject;
-      // few rules ask for the data
-      return Object.defineProperty(event, name, { enumerable: true, configurable: true, get: () => JSON.parse(data) as unknown });
-    },
+    head,
   };
 }
 

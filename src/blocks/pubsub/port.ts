@@ -5,11 +5,11 @@ import type { EventText } from './payload.ts';
 
 export type PubSubFeature = 'MESSAGE_TTL' | 'SUBSCRIBE_WILDCARDS' | 'BULK_PUBSUB' | 'BULK_SUBSCRIBE_IMMEDIATE';
 
-/** `text` and `attributes` tell of `data` where they are at hand; `data` is then made when it is asked for, which a broker in this process need not do. */
+/** `text` and `head` tell of `data` where that is at hand. */
 export interface PublishRequest extends EventText {
   topic: string;
   /** The bytes on the broker: a CloudEvent as JSON, or the caller's bytes with rawPayload. */
-  readonly data: Uint8Array;
+  data: Uint8Array;
   /** Publish metadata; undefined when the caller sent none at all (gRPC), which some brokers store differently from `{}`. */
   metadata: Record<string, string> | undefined;
   contentType?: string;
@@ -21,7 +21,7 @@ export interface PublishRequest extends EventText {
 export interface Message extends EventText {
   /** Topic delivered on (with wildcards: the real one where the broker knows it). */
   topic: string;
-  readonly data: Uint8Array;
+  data: Uint8Array;
   metadata: Record<string, string>;
   contentType?: string;
 }
@@ -41,7 +41,7 @@ export type MessageHandler = (message: Message, context: CallContext) => Promise
 export interface BulkMessageEntry extends EventText {
   /** Unique in its batch. */
   entryId: string;
-  readonly data: Uint8Array;
+  data: Uint8Array;
   metadata: Record<string, string> | undefined;
   contentType?: string;
 }

@@ -1,6 +1,7 @@
 // Publishing: envelope, scopes, single and bulk publish over any broker (Dapr: pkg/api/http/http.go, pkg/runtime/pubsub/publisher).
 import type { CallContext } from '../../core/context.ts';
 import { type DaprError, type ErrorName, fail, infoDetail, resourceDetail, textOf } from '../../core/errors.ts';
+import { utf8 } from '../../core/go-json.ts';
 import { compareBytes } from '../../core/json-exact.ts';
 import { parseBool } from '../../core/metadata.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
@@ -9,7 +10,7 @@ import type { Resiliency } from '../resiliency/resiliency.ts';
 import { publishAll } from './bulk-publish.ts';
 import { subscribeInBatches } from './batches.ts';
 import { EnvelopeError, envelopeOf } from './envelope.ts';
-import { bytesPayload, type Payload, textPayload } from './payload.ts';
+import type { Payload } from './payload.ts';
 import type { BulkMessageEntry, BulkMessageHandler, BulkSubscribeRequest, MessageHandler, PubSub, PublishRequest, SubscribeRequest, Subscription } from './port.ts';
 import { type StatusFamily, withStatus } from './publish-status.ts';
 import { topicScopes, type TopicScopes } from './scopes.ts';
@@ -122,7 +123,8 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, re
 
   const wrap = (topic: string, { data, json, contentType, metadata, trace }: Publication): Payload => {
     try {
-      return textPayload(envelopeOf({ data, json, contentType, topic, pubsubName: name, appId, traceparent: trace.traceparent, tracestate: trace.tracestate, metadata, nativeTtl }));
+      const { text, head } = envelopeOf({ data, json, contentType, topic, pubsubName: name, appId, traceparent: trace.traceparent, tracestate: trace.tracestate, metadata, nativeTtl });
+      return { data: utf8(text), text, head };
     } catch (error) {
       if (error instanceof EnvelopeError) throw refusal('pubsubCloudEvent', name, {}, { appID: appId, error: error.message });
       throw error;
@@ -161,18 +163,18 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, re
       return raw;
     },
     publish: async (topic, publication, raw, context, family = 'http') => {
-      const payload = raw ? bytesPayload(publication.data) : wrap(topic, publication);
+      const payload: Payload = raw ? { data: publication.data } : wrap(topic, publication);
       guard(topic);
       try {
-        await send({ topic: prefix + topic, metadata: publication.metadata, text: payload.text, attributes: payload.attributes, get data() { return payload.data; } }, context, family);
+        await send({ topic: prefix + topic, metadata: publication.metadata, ...payload }, context, family);
       } catch (error) {
         throw failure(topic, error);
       }
     },
     bulkPublish: async (topic, entries, raw, context, family = 'http') => {
       const messages = entries.map((entry): BulkMessageEntry => {
-        const payload = raw ? bytesPayload(entry.data) : wrap(topic, entry);
-        return { entryId: entry.entryId, metadata: entry.metadata, contentType: entry.contentType, text: payload.text, attributes: payload.attributes, get data() { return payload.data; } };
+        const payload: Payload = raw ? { data: entry.data } : wrap(topic, entry);
+        return { entryId: entry.entryId, metadata: entry.metadata, contentType: entry.contentType, ...payload };
       });
       guard(topic);
       const { failed, error } = await publishAll(port, prefix + topic, messages, { maxParallel, policy, family }, context);

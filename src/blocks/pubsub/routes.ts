@@ -2,11 +2,15 @@
 import { compileCel } from '../../core/cel.ts';
 import type { RouteRule } from '../resources/kinds.ts';
 
-/**
- * The path of the first rule that is true for an event (the parsed CloudEvent, or the text of a raw message in bulk), undefined where none is.
- * Throws where a rule cannot be evaluated or is no boolean: rules after it are not asked.
- */
-export type Routes = (event: unknown) => string | undefined;
+export interface Routes {
+  /** False where every event goes the same way. */
+  readonly readEvents: boolean;
+  /**
+   * The path of the first rule that is true for an event (the parsed CloudEvent, or the text of a raw message in bulk), undefined where none is.
+   * Throws where a rule cannot be evaluated or is no boolean: rules after it are not asked.
+   */
+  pathOf(event: unknown): string | undefined;
+}
 
 /** Rejects with a CelError where a rule is no expression. */
 export async function compileRoutes(rules: readonly RouteRule[]): Promise<Routes> {
@@ -15,17 +19,19 @@ export async function compileRoutes(rules: readonly RouteRule[]): Promise<Routes
   const all = await Promise.all(rules.map(async ({ match, path }) => ({ path, expression: match === '' ? undefined : await compileCel(match) })));
   const reachable = end < 0 ? all : all.slice(0, end + 1);
   const [first] = reachable;
-  if (first === undefined) return () => undefined;
-  if (first.expression === undefined) return () => first.path;
-  return (event) => {
-    const variables = { event };
-    for (const { path, expression } of reachable) {
-      if (expression === undefined) return path;
-      const value = expression.evaluate(variables);
-      if (typeof value !== 'boolean') throw new Error(`the result of match expression ${expression.text} was not a boolean`);
-      if (value) return path;
-    }
-    return undefined;
+  if (first?.expression === undefined) return { readEvents: false, pathOf: () => first?.path };
+  return {
+    readEvents: true,
+    pathOf: (event) => {
+      const variables = { event };
+      for (const { path, expression } of reachable) {
+        if (expression === undefined) return path;
+        const value = expression.evaluate(variables);
+        if (typeof value !== 'boolean') throw new Error(`the result of match expression ${expression.text} was not a boolean`);
+        if (value) return path;
+      }
+      return undefined;
+    },
   };
 }
 
