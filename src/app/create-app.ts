@@ -141,7 +141,7 @@ export function createApp(options: AppOptions): Outrigger {
     initialized: () => initialized,
   });
 
-  const pipelineOf = (handlers: readonly PipelineHandler[]) => createPipeline({ handlers, components: components.middleware, during: (name, call) => users.during(() => name, call, undefined) });
+  const pipelineOf = (handlers: readonly PipelineHandler[]) => createPipeline({ handlers, components: components.middleware, during: (name, call) => users.during(() => name, call, undefined), log: log.scope('dapr.middleware.http') });
   const serverPipeline = pipelineOf(configuration.httpPipeline);
   const appPipeline = pipelineOf(configuration.appHttpPipeline);
   /** Calls the app and HTTP endpoints; health probes go past the pipeline. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createLogger } from '../../core/log.ts';
 import type { Loaded } from '../components/store.ts';
 import { createComponentUsers } from '../components/users.ts';
 import { createPipeline } from './pipeline.ts';
@@ -38,6 +39,21 @@ describe('pipeline', () => {
     expect(await body()).toBe('/aa');
     components.delete('a');
     expect(await body()).toBe('/');
+  });
+  it('warns of a missing handler when that begins, not each time', async () => {
+    const said: string[] = [];
+    const components = new Map<string, Loaded<HttpMiddleware>>();
+    const pipeline = createPipeline({ handlers: [handler('a')], components, log: createLogger({ appId: 'a', instance: 'i', version: 'v', level: 'warn', write: (line) => void said.push(line) }) });
+    const run = () => pipeline?.run(request, last);
+    await run();
+    await run();
+    expect(said).toHaveLength(1);
+    expect(said[0]).toContain('handler a (middleware.http.x/v1) of the HTTP pipeline is passed over');
+    components.set(...letter('a'));
+    await run();
+    components.delete('a');
+    await run();
+    expect(said).toHaveLength(2);
   });
   it('ends with the handler that answers', async () => {
     const refusing = loaded('no', { handle: async () => ({ status: 403, headers: [], body: null }) });
