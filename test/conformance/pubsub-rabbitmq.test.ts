@@ -1,4 +1,4 @@
-// pubsub.rabbitmq and bindings.rabbitmq on the server: dead letters, order, limits, and what outlives lost channels and a killed broker.
+// pubsub.rabbitmq and bindings.rabbitmq on the server: what every broker must do, dead letters, order, limits, and what outlives lost channels and a killed broker.
 import type { ChannelModel } from 'amqplib';
 import amqp from 'amqplib';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,11 +9,25 @@ import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
 import { startRabbitmq } from '../harness/servers.ts';
 import { lines, openComponent } from './open.ts';
+import { describePubSub } from './pubsub.ts';
 
 const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 const until = async (fits: () => boolean | Promise<boolean>, ms = 20_000) => {
   for (const end = Date.now() + ms; !(await fits()); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
 };
+
+// One broker for the whole file: it takes some seconds to start.
+let broker: ReturnType<typeof startRabbitmq> | undefined;
+const theBroker = () => (broker ??= startRabbitmq());
+afterAll(async () => (await broker)?.stop());
+
+describePubSub({
+  type: 'pubsub.rabbitmq',
+  servers: ['rabbitmq'],
+  start: async () => ({ metadata: { connectionString: (await theBroker()).url }, stop: async () => undefined }),
+  operations: ['groups'],
+  quirks: { unordered: true },
+});
 
 describeWithServer('rabbitmq', 'RabbitMQ', () => {
   let rabbitmq: Awaited<ReturnType<typeof startRabbitmq>>;
@@ -42,17 +56,14 @@ describeWithServer('rabbitmq', 'RabbitMQ', () => {
   };
 
   beforeAll(async () => {
-    rabbitmq = await startRabbitmq();
+    rabbitmq = await theBroker();
     admin = await amqp.connect(rabbitmq.url);
     admin.on('error', () => undefined);
   }, 60_000);
   afterEach(async () => {
     for (const end of ending.splice(0).reverse()) await end();
   });
-  afterAll(async () => {
-    await admin.close().catch(() => undefined);
-    await rabbitmq.stop();
-  });
+  afterAll(() => admin.close().catch(() => undefined));
 
   test('a failed message is dropped, dead-lettered or delivered again, as the component says', async () => {
     const topic = topicOf('failing');

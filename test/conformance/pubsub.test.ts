@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startMosquitto, startNats, startRabbitmq, startRedis } from '../harness/servers.ts';
+import { startMosquitto, startNats, startRedis } from '../harness/servers.ts';
 import { addStream } from './jetstream.ts';
 import { describePubSub, type PubSubRow } from './pubsub.ts';
 
@@ -25,16 +25,6 @@ const rows: PubSubRow[] = [
       return { metadata: { redisHost: `127.0.0.1:${redis.port}` }, stop: () => redis.stop() };
     },
     operations: ['groups', 'history', 'metadata'],
-    quirks: { unordered: true },
-  },
-  {
-    type: 'pubsub.rabbitmq',
-    servers: ['rabbitmq'],
-    start: async () => {
-      const rabbitmq = await startRabbitmq();
-      return { metadata: { connectionString: rabbitmq.url }, stop: () => rabbitmq.stop() };
-    },
-    operations: ['groups'],
     quirks: { unordered: true },
   },
   {
