@@ -1,5 +1,5 @@
 // A pool of PostgreSQL connections over `pg`: bounded waits, coded errors, recovery after the server has been away.
-import type { Pool, PoolClient } from 'pg';
+import type { Pool, PoolClient, QueryArrayConfig, QueryResult } from 'pg';
 import { AdapterError, textOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import type { PostgresConnection, PostgresTls } from './connection.ts';
@@ -17,6 +17,12 @@ export interface PostgresStatement {
   /** Milliseconds; default the connection's timeout. */
   timeoutMs?: number;
 }
+/** Rows as the server sends them: its text for every value, with the type of each column. */
+export interface PostgresTable {
+  /** Object ids of the columns' types (pg_type). */
+  types: number[];
+  rows: (string | null)[][];
+}
 export type PostgresQuery = (statement: PostgresStatement, values?: PostgresValue[]) => Promise<PostgresResult>;
 
 export interface PostgresPool {
@@ -24,6 +30,8 @@ export interface PostgresPool {
   read: PostgresQuery;
   /** Runs a statement at most once. Errors are AdapterErrors; after `unavailable` it may have been carried out or not. */
   write: PostgresQuery;
+  /** Like `write`, for one statement whose rows are read whatever their types are. */
+  table(statement: PostgresStatement, values: PostgresValue[]): Promise<PostgresTable>;
   /** BEGIN … COMMIT on one connection; an error thrown by `work` rolls back and is passed on. */
   transaction<T>(work: (query: PostgresQuery) => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -74,13 +82,15 @@ export async function openPostgres(connection: PostgresConnection, log: Logger):
   const opened = pool as Pool;
 
   const run = async (client: PoolClient, { name, text, timeoutMs }: PostgresStatement, values: PostgresValue[]): Promise<PostgresResult> => {
-    const result = await client.query({ text, values, ...(connection.prepare && name ? { name } : {}), ...(timeoutMs ? { query_timeout: timeoutMs } : {}) });
+    const results: QueryResult | QueryResult[] = await client.query({ text, values, ...(connection.prepare && name ? { name } : {}), ...(timeoutMs ? { query_timeout: timeoutMs } : {}) });
+    // a text without values may be several statements: what the last one did counts
+    const result = Array.isArray(results) ? (results.at(-1) as QueryResult) : results;
     return { rows: result.rows, count: result.rowCount ?? 0 };
   };
-  const once = async (statement: PostgresStatement, values: PostgresValue[] = []): Promise<PostgresResult> => {
+  const borrowed = async <T>(work: (client: PoolClient) => Promise<T>): Promise<T> => {
     const client = await opened.connect();
     try {
-      const result = await run(client, statement, values);
+      const result = await work(client);
       client.release();
       return result;
     } catch (error) {
@@ -88,6 +98,7 @@ export async function openPostgres(connection: PostgresConnection, log: Logger):
       throw error;
     }
   };
+  const once = (statement: PostgresStatement, values: PostgresValue[] = []): Promise<PostgresResult> => borrowed((client) => run(client, statement, values));
   const again = (retry: (error: unknown) => boolean): PostgresQuery => async (statement, values) => {
     try {
       return await once(statement, values);
@@ -102,6 +113,15 @@ export async function openPostgres(connection: PostgresConnection, log: Logger):
   return {
     read: again((error) => notRun(error) || isLost(error)),
     write: again(notRun),
+    table: ({ text, timeoutMs }, values) =>
+      borrowed(async (client) => {
+        const config: QueryArrayConfig<PostgresValue[]> & { queryMode: 'extended'; query_timeout?: number } = { text, values, rowMode: 'array', types: plainTypes, queryMode: 'extended' };
+        if (timeoutMs) config.query_timeout = timeoutMs;
+        const { fields, rows } = await client.query<(string | null)[]>(config);
+        return { types: fields.map(({ dataTypeID }) => dataTypeID), rows };
+      }).catch((error) => {
+        throw storeError(error);
+      }),
     transaction: async (work) => {
       let client: PoolClient;
       try {
@@ -138,6 +158,9 @@ export async function openPostgres(connection: PostgresConnection, log: Logger):
     },
   };
 }
+
+/** Every value stays the text that came. */
+const plainTypes: NonNullable<QueryArrayConfig['types']> = { getTypeParser: () => (text: string) => text };
 
 const sqlState = (error: unknown): string | undefined => {
   const { code, severity } = error as { code?: unknown; severity?: unknown };
