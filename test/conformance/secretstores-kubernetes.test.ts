@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SecretStore } from '../../src/blocks/secrets/port.ts';
 import { background } from '../../src/core/context.ts';
+import { describeWithServer } from '../harness/describe.ts';
 import { startKubernetes } from '../harness/kubernetes.ts';
-import { which } from '../harness/process.ts';
 import { openComponent } from './open.ts';
 import { describeSecretStore } from './secretstores.ts';
 
@@ -32,9 +32,8 @@ async function cluster(secrets: Parameters<typeof startKubernetes>[0]['secrets']
   return { server, kubeconfig, stop, ca: readFileSync(cert).toString('base64') };
 }
 
-const withOpenssl = describe.runIf(which('openssl'));
-
-withOpenssl('suite', () => {
+// certificates are made with it
+describeWithServer('openssl', 'suite', () => {
   describeSecretStore({
     type,
     start: async () => {
@@ -46,7 +45,7 @@ withOpenssl('suite', () => {
   });
 });
 
-withOpenssl(type, () => {
+describeWithServer('openssl', type, () => {
   let local: Awaited<ReturnType<typeof cluster>>;
   beforeAll(async () => {
     local = await cluster({ apps: { both: { user: 'u', password: 'p' }, none: null }, other: { there: { k: 'v' } } });

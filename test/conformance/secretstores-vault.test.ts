@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SecretStore } from '../../src/blocks/secrets/port.ts';
 import { background } from '../../src/core/context.ts';
-import { which } from '../harness/process.ts';
+import { describeWithServer } from '../harness/describe.ts';
 import { startVault } from '../harness/vault.ts';
 import { openComponent } from './open.ts';
 import { describeSecretStore, type SecretStoreRow } from './secretstores.ts';
@@ -118,7 +118,29 @@ describe(type, () => {
     expect(await store.get('one', {}, background)).toEqual({ v: 'second' });
   });
 
-  test.runIf(which('openssl'))('the certificate is checked against what is trusted, under the name that is given', async () => {
+  test.each([
+    [{}, 'token mount path and token not set'],
+    [{ vaultToken: 'a', vaultTokenMountPath: 'b' }, 'token mount path and token both set'],
+    [{ vaultToken: 'a', vaultRoleID: 'b' }, 'only one of vaultToken'],
+    [{ vaultTokenMountPath: '/none/token' }, "couldn't read vault token from mount path /none/token err:"],
+    [{ vaultToken: 'a', vaultValueType: 'list' }, 'vault init error, invalid value type list, accepted values are map or text'],
+    [{ vaultToken: 'a', engineVersion: '3' }, 'invalid engineVersion 3'],
+    [{ vaultToken: 'a', vaultAddr: 'vault:8200' }, 'vaultAddr must be an http or https URL'],
+    [{ vaultToken: 'a', caCert: '/none.pem' }, "couldn't create client using config: couldn't read CA file from disk"],
+    [{ vaultToken: 'a', caPem: 'none' }, "couldn't create client using config: couldn't read PEM"],
+  ] as [Record<string, string>, string][])('%j is refused', async (metadata, message) => {
+    await expect(open(metadata)).rejects.toThrow(message);
+  });
+  test('a server that is not there', async () => {
+    await expect((await open({ vaultAddr: 'http://127.0.0.1:1', vaultToken: 'a' })).get('one', {}, background)).rejects.toThrow("couldn't get secret: dial tcp 127.0.0.1:1: connect: connection refused");
+  });
+});
+
+describeWithServer('openssl', `${type} over TLS`, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'outrigger-vault-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('the certificate is checked against what is trusted, under the name that is given', async () => {
     const make = (name: string, ...more: string[]) => {
       const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.pem`)];
       execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', `/CN=${name}`, ...more], { stdio: 'ignore' });
@@ -139,22 +161,5 @@ describe(type, () => {
     expect(await ask({ skipVerify: 'true' })).toEqual({ v: 'over TLS' });
     await expect(ask({ skipVerify: 'True' })).rejects.toThrow(/certificate/); // only the exact word, as in Dapr
     await secure.stop();
-  });
-
-  test.each([
-    [{}, 'token mount path and token not set'],
-    [{ vaultToken: 'a', vaultTokenMountPath: 'b' }, 'token mount path and token both set'],
-    [{ vaultToken: 'a', vaultRoleID: 'b' }, 'only one of vaultToken'],
-    [{ vaultTokenMountPath: '/none/token' }, "couldn't read vault token from mount path /none/token err:"],
-    [{ vaultToken: 'a', vaultValueType: 'list' }, 'vault init error, invalid value type list, accepted values are map or text'],
-    [{ vaultToken: 'a', engineVersion: '3' }, 'invalid engineVersion 3'],
-    [{ vaultToken: 'a', vaultAddr: 'vault:8200' }, 'vaultAddr must be an http or https URL'],
-    [{ vaultToken: 'a', caCert: '/none.pem' }, "couldn't create client using config: couldn't read CA file from disk"],
-    [{ vaultToken: 'a', caPem: 'none' }, "couldn't create client using config: couldn't read PEM"],
-  ] as [Record<string, string>, string][])('%j is refused', async (metadata, message) => {
-    await expect(open(metadata)).rejects.toThrow(message);
-  });
-  test('a server that is not there', async () => {
-    await expect((await open({ vaultAddr: 'http://127.0.0.1:1', vaultToken: 'a' })).get('one', {}, background)).rejects.toThrow("couldn't get secret: dial tcp 127.0.0.1:1: connect: connection refused");
   });
 });

@@ -11,7 +11,7 @@ import { redisClient } from './resp.ts';
 
 export { freePort } from './ports.ts';
 
-export type ServerName = 'moto' | 'redis' | 'postgres' | 'mosquitto' | 'nats' | 'kafka' | 'rabbitmq' | 'sqlite3';
+export type ServerName = 'moto' | 'openssl' | 'redis' | 'postgres' | 'mosquitto' | 'nats' | 'kafka' | 'rabbitmq' | 'sqlite3';
 export type RedisServer = Awaited<ReturnType<typeof startRedis>>;
 export type PostgresServer = Awaited<ReturnType<typeof startPostgres>>;
 
@@ -29,6 +29,7 @@ const postgresFolders = (): string[] => {
 const pythonFolder = resolve(import.meta.dirname, '../../.data/moto/bin');
 const needs: Record<ServerName, { programs: string[]; debian: string } | { programs: string[]; pip: string }> = {
   moto: { programs: ['moto_server'], pip: "'moto[server]'" },
+  openssl: { programs: ['openssl'], debian: 'openssl' },
   redis: { programs: ['redis-server'], debian: 'redis-server' },
   postgres: { programs: ['initdb', 'postgres', 'psql'], debian: 'postgresql' },
   mosquitto: { programs: ['mosquitto'], debian: 'mosquitto' },
