@@ -3,6 +3,7 @@ import type { Kafka, logLevel, SASLOptions } from 'kafkajs';
 import { AdapterError, textOf } from '../../core/errors.ts';
 import type { HttpPort } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import { addCodecs } from './codecs.ts';
 import type { KafkaSettings } from './settings.ts';
 import { tokenSource } from './tokens.ts';
 
@@ -12,6 +13,7 @@ export const loadKafka = async () => ((await import('kafkajs')) as unknown as { 
 /** Does not connect. */
 export async function createClient(settings: KafkaSettings, http: HttpPort, log: Logger): Promise<Kafka> {
   const { Kafka, logLevel } = await loadKafka();
+  await addCodecs();
   const { tls } = settings;
   const sasl = saslOf(settings, http);
   return new Kafka({

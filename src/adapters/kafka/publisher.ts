@@ -32,6 +32,7 @@ export async function createPublisher(client: Kafka, settings: KafkaSettings): P
     }
   };
   const producer = client.producer({ createPartitioner: partitioner, retry: { initialRetryTime: 100, retries: settings.retries }, metadataMaxAge: settings.metadataAgeMs, allowAutoTopicCreation: true });
+  const compressions = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snappy: CompressionTypes.Snappy, lz4: CompressionTypes.LZ4 };
   const queues = new Map<string, Waiting[]>();
 
   const request = async (topic: string, records: readonly NewRecord[]): Promise<void> => {
@@ -42,7 +43,7 @@ export async function createPublisher(client: Kafka, settings: KafkaSettings): P
       ...(partition === undefined ? {} : { partition }),
     }));
     try {
-      await producer.send({ topic, messages, acks: settings.acks, timeout: 10_000, compression: settings.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None });
+      await producer.send({ topic, messages, acks: settings.acks, timeout: 10_000, compression: compressions[settings.compression] });
     } catch (error) {
       throw failure(error);
     }
