@@ -7,6 +7,7 @@
 // Written for whatever Node is on the machine; the sidecar runs on the Node this project pins.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -22,9 +23,11 @@ if (!existsSync(built) || newest(join(root, 'src')) > statSync(built).mtimeMs) p
 const given = process.argv.slice(2);
 const named = given.some((word) => /^--?app-id(=|$)/.test(word));
 const endsAtOnce = given.some((word) => /^(-h|--?(help|version|build-info|wait))$/.test(word));
+// several sidecars may be started like this: the metrics of the second go to another port
+const metrics = endsAtOnce || given.some((word) => /^--?(metrics-port|enable-metrics)(=|$)/.test(word)) ? [] : [`--metrics-port=${await freePort(9090)}`];
 const env = { ...process.env, ...(endsAtOnce ? {} : { OUTRIGGER_BANNER: '1' }) };
 // in a process group of its own: a Ctrl-C reaches this script, npm and the shell, but the sidecar must hear of it once
-const sidecar = spawn(join(root, 'bin/daprd'), [...(named ? [] : ['--app-id=outrigger']), ...given], { stdio: 'inherit', env, detached: true });
+const sidecar = spawn(join(root, 'bin/daprd'), [...(named ? [] : ['--app-id=outrigger']), ...metrics, ...given], { stdio: 'inherit', env, detached: true });
 
 const lastSent = new Map();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -40,6 +43,18 @@ sidecar.on('error', (error) => {
   process.exit(1);
 });
 sidecar.on('exit', (code) => process.exit(code ?? 1));
+
+/** `wanted` where nobody listens on it, else a port the system gives. */
+function freePort(wanted) {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(freePort(0)));
+    server.listen(wanted, () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
 
 /** Runs a command quietly, the next one where it fails. The last one's output is shown where that fails too, which ends the script. */
 function perform(what, ...commands) {
