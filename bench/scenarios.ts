@@ -33,6 +33,7 @@ export function plan(bare: Bare, host: string, subjects: Subject[], stores: Stor
         { name: 'the app itself', role: 'direct', process: bare.subscriber, load: { publish: '/deliver' } },
         { name: `bare relay (${host})`, role: 'bare', process: bare.deliveryRelay, load: { publish: '/deliver' } },
         ...rows('deliver', publishedMessages.single),
+        ...rows('deliver', publishedMessages.parallel).map((row) => ({ ...row, name: `${row.name} in parallel` })),
         ...rows('deliver', publishedMessages.bulk).map((row) => ({ ...row, name: `${row.name} in bulk` })),
       ],
     },

@@ -103,15 +103,17 @@ function stateStore(store: Store, { dir, redis }: { dir: string; redis?: number 
 const component = (name: string, type: string, metadata: Record<string, string> = {}) =>
   JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Component', metadata: { name }, spec: { type, version: 'v1', metadata: Object.entries(metadata).map(([name, value]) => ({ name, value })) } });
 const pubsub = component('memory', 'pubsub.in-memory');
-const subscription = (topic: string, route: string, bulkSubscribe?: object) =>
-  JSON.stringify({ apiVersion: 'dapr.io/v2alpha1', kind: 'Subscription', metadata: { name: topic }, spec: { pubsubname: 'memory', topic, routes: { default: route }, ...(bulkSubscribe ? { bulkSubscribe } : {}) } });
-/** In-memory pub/sub with one topic delivered message by message to /deliver, and one in batches to /batch. */
+const subscription = (topic: string, route: string, bulkSubscribe?: object, pubsubname = 'memory') =>
+  JSON.stringify({ apiVersion: 'dapr.io/v2alpha1', kind: 'Subscription', metadata: { name: topic }, spec: { pubsubname, topic, routes: { default: route }, ...(bulkSubscribe ? { bulkSubscribe } : {}) } });
+/** In-memory pub/sub with one topic delivered message by message to /deliver, one in batches to /batch, and a component that delivers many messages at once (daprd knows no such thing and does one after another). */
 export const subscriberResources = {
   'pubsub.yaml': pubsub,
+  'parallel.yaml': component('parallel', 'pubsub.in-memory', { concurrencyMode: 'parallel' }),
+  'parallel-subscription.yaml': subscription('bench-parallel', '/deliver', undefined, 'parallel'),
   'subscription.yaml': subscription('bench', '/deliver'),
   'bulk.yaml': subscription('bench-bulk', '/batch', { enabled: true, maxMessagesCount: 100, maxAwaitDurationMs: 100 }),
 };
 /** How they are published. */
-export const publishedMessages = { single: { publish: '/v1.0/publish/memory/bench' }, bulk: { publish: '/v1.0/publish/bulk/memory/bench-bulk', entries: 100 } };
+export const publishedMessages = { single: { publish: '/v1.0/publish/memory/bench' }, parallel: { publish: '/v1.0/publish/parallel/bench-parallel' }, bulk: { publish: '/v1.0/publish/bulk/memory/bench-bulk', entries: 100 } };
 const configuration = (file: string, tracing: object | undefined) =>
   JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Configuration', metadata: { name: 'bench' }, spec: { nameResolution: { component: 'sqlite', version: 'v1', configuration: { connectionString: file } }, ...(tracing ? { tracing } : {}) } });

@@ -42,7 +42,8 @@ function ratio({ rounds }: Row, to: Row | undefined): string {
 
 const trouble = ({ errors, lost, kept }: Row) => [errors ? `${errors} errors` : '', lost ? `${lost} lost` : '', kept < 0.99 ? `kept ${Math.round(kept * 100)} %` : ''].filter(Boolean).join(', ');
 const bar = (share: number) => '█'.repeat(Math.max(1, Math.round(share * 24)));
-const ms = (value: number) => (value < 10 ? value.toFixed(2) : value.toFixed(1));
+/** Nothing where nothing was completed. */
+const ms = (value: number | null) => (value === null || Number.isNaN(value) ? '' : value < 10 ? value.toFixed(2) : value.toFixed(1));
 const whole = (value: number) => Math.round(value).toLocaleString('en-US');
 
 /** The first and the last column are aligned left, the others right. */
