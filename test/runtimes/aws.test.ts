@@ -3,7 +3,7 @@ import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secre
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
-import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWithServer } from '../harness/describe.ts';
@@ -63,6 +63,7 @@ describeWithServer('moto', 'AWS on every host', () => {
       expect((await fetch(`${host.http}/v1.0/publish/topics/news?metadata.rawPayload=true`, { method: 'POST', body: `from ${name}`, headers: { 'content-type': 'text/plain' } })).status).toBe(204);
       const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 2 }));
       expect(Messages.map(({ Body }) => Body)).toEqual([`from ${name}`]);
+      await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: Messages[0]?.ReceiptHandle }));
     } finally {
       await host.stop();
     }
