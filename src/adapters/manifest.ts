@@ -14,6 +14,7 @@ export const manifest: Manifest = [
   { type: 'bindings.kafka', load: () => import('./bindings/kafka.ts') },
   { type: 'bindings.localstorage', load: () => import('./bindings/localstorage.ts') },
   { type: 'bindings.mqtt3', aliases: ['bindings.mqtt'], load: () => import('./bindings/mqtt3.ts') },
+  { type: 'bindings.mysql', load: () => import('./bindings/mysql.ts') },
   { type: 'bindings.postgresql', aliases: ['bindings.postgres'], load: () => import('./bindings/postgresql.ts') },
   { type: 'bindings.rabbitmq', load: () => import('./bindings/rabbitmq.ts') },
   { type: 'bindings.redis', load: () => import('./bindings/redis.ts') },

@@ -14,6 +14,7 @@ export const manifest: Manifest = [
   { type: 'bindings.kafka' },
   { type: 'bindings.localstorage' },
   { type: 'bindings.mqtt3', aliases: ['bindings.mqtt'] },
+  { type: 'bindings.mysql' },
   { type: 'bindings.postgresql', aliases: ['bindings.postgres'] },
   { type: 'bindings.rabbitmq' },
   { type: 'bindings.redis' },

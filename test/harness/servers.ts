@@ -11,7 +11,7 @@ import { redisClient } from './resp.ts';
 
 export { freePort } from './ports.ts';
 
-export type ServerName = 'moto' | 'openssl' | 'redis' | 'postgres' | 'mosquitto' | 'nats' | 'kafka' | 'rabbitmq' | 'sqlite3';
+export type ServerName = 'moto' | 'openssl' | 'redis' | 'postgres' | 'mosquitto' | 'nats' | 'kafka' | 'rabbitmq' | 'sqlite3' | 'mariadb';
 export type RedisServer = Awaited<ReturnType<typeof startRedis>>;
 export type PostgresServer = Awaited<ReturnType<typeof startPostgres>>;
 
@@ -32,6 +32,7 @@ const needs: Record<ServerName, { programs: string[]; debian: string } | { progr
   openssl: { programs: ['openssl'], debian: 'openssl' },
   redis: { programs: ['redis-server'], debian: 'redis-server' },
   postgres: { programs: ['initdb', 'postgres', 'psql'], debian: 'postgresql' },
+  mariadb: { programs: ['mariadbd', 'mariadb-install-db'], debian: 'mariadb-server' },
   mosquitto: { programs: ['mosquitto'], debian: 'mosquitto' },
   nats: { programs: ['nats-server'], debian: 'nats-server' },
   rabbitmq: { programs: ['rabbitmq-defaults', 'erl', 'epmd'], debian: 'rabbitmq-server' },
@@ -40,7 +41,7 @@ const needs: Record<ServerName, { programs: string[]; debian: string } | { progr
 };
 const kafkaJars = resolve(import.meta.dirname, '../../.data/kafka');
 
-const folders = () => [...postgresFolders(), pythonFolder, '/usr/lib/rabbitmq/bin'];
+const folders = () => [...postgresFolders(), pythonFolder, '/usr/lib/rabbitmq/bin', '/usr/sbin'];
 
 /** Why a server cannot be started here, naming the package that brings it; undefined when all is there. */
 export function missing(name: ServerName): string | undefined {
@@ -173,6 +174,21 @@ export async function startPostgres(opts: { flags?: string[] } = {}) {
     },
     stop: () => own.stop('SIGQUIT'),
   };
+}
+
+/** MariaDB with the user `root`, no password, and the empty database `test`, loopback only. */
+export async function startMariadb(opts: { flags?: string[] } = {}) {
+  const [port, dir] = [await freePort(), tempDir('mariadb')];
+  const [data, socket] = [join(dir, 'data'), join(dir, 'socket')];
+  const as = process.getuid?.() === 0 ? 'mysql' : undefined;
+  mkdirSync(data);
+  chmodSync(dir, 0o755);
+  if (as) execFileSync('chown', [as, dir, data]);
+  const init = start([program('mariadb-install-db', 'mariadb'), '--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-name-resolve'], { cwd: dir, ...(as ? { as } : {}) });
+  if ((await init.exited).code !== 0) throw new Error(`mariadb-install-db failed: ${init.log()}`);
+  const small = ['--innodb-buffer-pool-size=16M', '--innodb-log-file-size=8M', '--skip-name-resolve'];
+  const own = await server([program('mariadbd', 'mariadb'), '--no-defaults', `--datadir=${data}`, `--port=${port}`, '--bind-address=127.0.0.1', `--socket=${socket}`, ...small, ...(opts.flags ?? [])], { dir, port, patience: 30_000, ...(as ? { as } : {}) });
+  return { ...own, socket, url: `root@tcp(127.0.0.1:${port})/test` };
 }
 
 /** An MQTT broker that lets everybody in; `persist` keeps sessions and messages over restart(), `settings` are lines of its configuration. */
