@@ -31,6 +31,8 @@ export interface Consumer {
 // Beyond 2^31-1 ms a timer fires at once.
 const longestTimer = 2_147_483_647;
 const pauseAfterFailureMs = 200;
+// With more at hand, what was done is written down together with what is done soon after: each write takes the lock from publishers.
+const settleWithinMs = 20;
 
 export function startConsumer(options: ConsumerOptions): Consumer {
   const { database, reader, owner, atOnce, inHand, lease, title, log } = options;
@@ -43,6 +45,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   let working = false;
   let again = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let soon: ReturnType<typeof setTimeout> | undefined;
   let idle: (() => void) | undefined;
 
   const wakeAt = (time: number | undefined) => {
@@ -67,7 +70,8 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     }
     running--;
     if (!closing) startReady();
-    wake();
+    if (running > 0 && ahead && !closing) soon ??= setTimeout(wake, settleWithinMs);
+    else wake();
   };
   function startReady(): void {
     while (ready.length > 0 && running < atOnce) void deliver(ready.shift() as LoggedMessage);
@@ -118,6 +122,8 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     if (closing && running === 0) idle?.();
   };
   function wake(): void {
+    clearTimeout(soon);
+    soon = undefined;
     again = true;
     if (!working) void work();
   }
