@@ -38,6 +38,7 @@ export const manifest: Manifest = [
   { type: 'middleware.http.uppercase', load: () => import('./middleware/http/uppercase.ts') },
   { type: 'middleware.http.wasm', load: () => import('./middleware/http/wasm.ts') },
   { type: 'pubsub.aws.snssqs', aliases: ['pubsub.snssqs'], load: () => import('./pubsub/aws.snssqs.ts') },
+  { type: 'pubsub.gcp.pubsub', load: () => import('./pubsub/gcp.pubsub.ts') },
   { type: 'pubsub.in-memory', load: () => import('./pubsub/in-memory.ts') },
   { type: 'pubsub.jetstream', load: () => import('./pubsub/jetstream.ts') },
   { type: 'pubsub.kafka', load: () => import('./pubsub/kafka.ts') },

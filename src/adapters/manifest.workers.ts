@@ -38,6 +38,7 @@ export const manifest: Manifest = [
   { type: 'middleware.http.uppercase', load: () => import('./middleware/http/uppercase.ts') },
   { type: 'middleware.http.wasm' },
   { type: 'pubsub.aws.snssqs', aliases: ['pubsub.snssqs'], load: () => import('./pubsub/aws.snssqs.ts') },
+  { type: 'pubsub.gcp.pubsub', load: () => import('./pubsub/gcp.pubsub.ts') },
   { type: 'pubsub.in-memory', load: () => import('./pubsub/in-memory.ts') },
   { type: 'pubsub.jetstream' },
   { type: 'pubsub.kafka' },
