@@ -138,7 +138,7 @@ const bytesOf = (payload: string | Uint8Array): Uint8Array => (typeof payload ==
 /** Rejects with Go's words when the time is over or the caller has gone. */
 function within<T>(work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const abort = () => reject(new Error('context canceled'));
+    const abort = () => reject(new Error((signal?.reason as Error | undefined)?.name === 'TimeoutError' ? 'context deadline exceeded' : 'context canceled'));
     if (signal?.aborted) return abort();
     const timer = setTimeout(() => reject(new Error('context deadline exceeded')), ms);
     signal?.addEventListener('abort', abort, { once: true });
