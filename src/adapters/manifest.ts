@@ -10,6 +10,7 @@ export const manifest: Manifest = [
   { type: 'bindings.aws.sns', load: () => import('./bindings/aws.sns.ts') },
   { type: 'bindings.aws.sqs', load: () => import('./bindings/aws.sqs.ts') },
   { type: 'bindings.cron', load: () => import('./bindings/cron.ts') },
+  { type: 'bindings.graphql', load: () => import('./bindings/graphql.ts') },
   { type: 'bindings.http', load: () => import('./bindings/http.ts') },
   { type: 'bindings.kafka', load: () => import('./bindings/kafka.ts') },
   { type: 'bindings.localstorage', load: () => import('./bindings/localstorage.ts') },

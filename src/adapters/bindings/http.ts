@@ -4,16 +4,14 @@ import { canonical } from '../../blocks/invoke/headers.ts';
 import type { ComponentContext } from '../../blocks/components/definition.ts';
 import { readBody } from '../../core/body.ts';
 import { textOf } from '../../core/errors.ts';
-import { utf8 } from '../../core/go-json.ts';
 import { HttpFailure, type HttpRequest, type RawHeaders } from '../../core/host.ts';
 import { field, isTruthy, MetadataError, schema } from '../../core/metadata.ts';
 import { byteSize } from './byte-size.ts';
 import { statusLine } from './status-text.ts';
+import { headerOf, targetOf } from './target.ts';
 
 const json = 'application/json; charset=utf-8';
 const withBody = new Set(['POST', 'PUT', 'PATCH']);
-// Said by the connection itself (Go's transport leaves them out too).
-const ownHeaders = new Set(['Host', 'Content-Length', 'Transfer-Encoding', 'Trailer']);
 
 export default defineBinding({
   type: 'bindings.http',
@@ -87,10 +85,8 @@ export default defineBinding({
 function headersOf(method: string, metadata: Record<string, string>, tokenHeader: string, token: string): Map<string, string> {
   const headers = new Map<string, string>();
   const set = (name: string, value: string) => {
-    if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) throw new Error(`net/http: invalid header field name ${JSON.stringify(name)}`);
-    if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) throw new Error(`net/http: invalid header field value for ${JSON.stringify(name)}`);
-    const spelled = canonical(name);
-    if (!ownHeaders.has(spelled)) headers.set(spelled, Array.from(utf8(value), (byte) => String.fromCharCode(byte)).join(''));
+    const header = headerOf(name, value);
+    if (header !== undefined) headers.set(...header);
   };
   if (withBody.has(method) && metadata['Content-Type'] === undefined) set('Content-Type', json);
   if (metadata.Accept === undefined) set('Accept', json);
@@ -99,27 +95,6 @@ function headersOf(method: string, metadata: Record<string, string>, tokenHeader
   for (const name of ['traceparent', 'tracestate', 'baggage']) if (metadata[name]) set(name, metadata[name]);
   return headers;
 }
-
-/** Where a call goes, or why it cannot go anywhere. The path is sent as it is written, escaped only where a URL needs it. */
-function targetOf(url: string): { origin: string; path: string; authorization?: string } | string {
-  const match = /^(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?(?:\/\/(?:([^/?#@]*)@)?([^/?#]*))?([^#]*)/.exec(url);
-  const [, scheme = '', user, host = '', rest = ''] = match ?? [];
-  const lower = scheme.toLowerCase();
-  if (lower !== 'http' && lower !== 'https') return `unsupported protocol scheme ${JSON.stringify(lower)}`;
-  if (host === '') return 'http: no Host in request URL';
-  if (!URL.canParse(`${lower}://${host}/`)) return `invalid host ${JSON.stringify(host)}`;
-  const path = rest.replace(/[^\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+/g, (part) => encodeURIComponent(part.toWellFormed()));
-  const authorization = user === undefined ? {} : { authorization: `Basic ${btoa(unescaped(user.includes(':') ? user : `${user}:`))}` };
-  return { origin: `${lower}://${host}`, path: path.startsWith('/') ? path : `/${path}`, ...authorization };
-}
-/** UTF-8 of the text, one character per byte. */
-const unescaped = (text: string): string => {
-  try {
-    return String.fromCharCode(...utf8(decodeURIComponent(text)));
-  } catch {
-    return String.fromCharCode(...utf8(text));
-  }
-};
 
 function answerMetadata(status: number, headers: RawHeaders): Record<string, string> {
   const metadata: Record<string, string> = { statusCode: String(status), status: statusLine(status) };
