@@ -12,8 +12,9 @@ export const loadKafka = async () => ((await import('kafkajs')) as unknown as { 
 
 /** Does not connect. */
 export async function createClient(settings: KafkaSettings, http: HttpPort, log: Logger): Promise<Kafka> {
-  const { Kafka, logLevel } = await loadKafka();
-  await addCodecs();
+  const library = await loadKafka();
+  const { Kafka, logLevel } = library;
+  addCodecs(library);
   const { tls } = settings;
   const sasl = saslOf(settings, http);
   return new Kafka({

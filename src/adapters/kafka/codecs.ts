@@ -1,5 +1,4 @@
 // Compression of Kafka's record batches that the client library leaves to others; each is loaded when a batch needs it.
-import { loadKafka } from './client.ts';
 
 /** What the files of the three libraries export; the types that exist for two of them know only Node's Buffers. */
 interface Snappy {
@@ -61,8 +60,7 @@ export async function lz4Frame(data: Uint8Array): Promise<Uint8Array> {
 export const unlz4 = async (data: Uint8Array): Promise<Uint8Array> => (await lz4()).decompress(data);
 
 /** Makes the client read snappy, lz4 and zstd, and write the first two. */
-export async function addCodecs(): Promise<void> {
-  const { CompressionCodecs, CompressionTypes } = await loadKafka();
+export function addCodecs({ CompressionCodecs, CompressionTypes }: typeof import('kafkajs')): void {
   const add = (type: 2 | 3 | 4, codec: Codec) => { CompressionCodecs[type] = () => codec; };
   add(CompressionTypes.Snappy, { compress: async ({ buffer }) => bytesOf(await snap(buffer)), decompress: async (data) => bytesOf(await unsnappy(data)) });
   add(CompressionTypes.LZ4, { compress: async ({ buffer }) => bytesOf(await lz4Frame(buffer)), decompress: async (data) => bytesOf(await unlz4(data)) });
