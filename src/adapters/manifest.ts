@@ -19,6 +19,7 @@ export const manifest: Manifest = [
   { type: 'bindings.postgresql', aliases: ['bindings.postgres'], load: () => import('./bindings/postgresql.ts') },
   { type: 'bindings.rabbitmq', load: () => import('./bindings/rabbitmq.ts') },
   { type: 'bindings.redis', load: () => import('./bindings/redis.ts') },
+  { type: 'bindings.smtp', load: () => import('./bindings/smtp.ts') },
   { type: 'configuration.in-memory', load: () => import('./configuration/in-memory.ts') },
   { type: 'configuration.local.file', load: () => import('./configuration/local.file.ts') },
   { type: 'configuration.postgresql', aliases: ['configuration.postgres'], load: () => import('./configuration/postgresql.ts') },
