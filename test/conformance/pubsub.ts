@@ -100,7 +100,7 @@ export function describePubSub(row: PubSubRow): void {
       const bytes = row.quirks.textOnly ? utf8('ż <&>\n\t"') : new Uint8Array([0, 1, 13, 10, 127, 128, 255]);
       await publish(topic, bytes, { region: 'eu', 'Mixed-Case': 'ż <&>' });
       await publish(topic, row.quirks.textOnly ? '.' : '', {});
-      await publish(topic, 'without', undefined);
+      await publish(topic, 'without any metadata', undefined);
       await until(() => messages.length === 3);
       expect(messages.every((m) => m.topic === topic)).toBe(true);
       const first = messages.find((m) => m.data.length === bytes.length);
