@@ -20,6 +20,8 @@ export const manifest: Manifest = [
   { type: 'bindings.rabbitmq' },
   { type: 'bindings.redis' },
   { type: 'bindings.smtp' },
+  { type: 'bindings.twilio.sendgrid', load: () => import('./bindings/twilio.sendgrid.ts') },
+  { type: 'bindings.twilio.sms', load: () => import('./bindings/twilio.sms.ts') },
   { type: 'configuration.in-memory', load: () => import('./configuration/in-memory.ts') },
   { type: 'configuration.local.file' },
   { type: 'configuration.postgresql', aliases: ['configuration.postgres'] },

@@ -10,3 +10,17 @@ export function unquote(text: string): string | undefined {
     return undefined;
   }
 }
+
+/** A JSON string, number, boolean or null as plain text; anything else as it is (components-contrib common/utils Unquote). */
+export function plainText(text: string): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return text;
+  }
+  if (value === null) return '';
+  if (typeof value === 'object') return text;
+  // written out, without an exponent
+  return typeof value === 'number' && /e/.test(String(value)) ? value.toLocaleString('en-US', { useGrouping: false, maximumSignificantDigits: 17 }) : String(value);
+}
