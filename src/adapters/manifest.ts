@@ -13,6 +13,7 @@ export const manifest: Manifest = [
   { type: 'bindings.graphql', load: () => import('./bindings/graphql.ts') },
   { type: 'bindings.http', load: () => import('./bindings/http.ts') },
   { type: 'bindings.kafka', load: () => import('./bindings/kafka.ts') },
+  { type: 'bindings.kubernetes', load: () => import('./bindings/kubernetes.ts') },
   { type: 'bindings.localstorage', load: () => import('./bindings/localstorage.ts') },
   { type: 'bindings.mqtt3', aliases: ['bindings.mqtt'], load: () => import('./bindings/mqtt3.ts') },
   { type: 'bindings.mysql', load: () => import('./bindings/mysql.ts') },

@@ -2,7 +2,7 @@
 import { readBody } from '../../core/body.ts';
 import { AdapterError, textOf } from '../../core/errors.ts';
 import { textOfBytes } from '../../core/go-json.ts';
-import { type Host, headerOf, type HttpRequest } from '../../core/host.ts';
+import { type Host, headerOf, type HttpRequest, type HttpResponse } from '../../core/host.ts';
 import { readTextFile } from '../../core/text-file.ts';
 import { type ClusterAccess, readKubeconfig } from './kubeconfig.ts';
 
@@ -13,6 +13,8 @@ const tokenLifeMs = 60_000;
 export interface KubernetesClient {
   /** `path` begins with /api or /apis, already escaped. Resolves with the decoded answer, rejects with the server's message. */
   get(path: string, signal: AbortSignal | undefined): Promise<unknown>;
+  /** A watch: the decoded lines of an answer that goes on until the server ends it or the signal aborts. Rejects like get. */
+  watch(path: string, signal: AbortSignal): AsyncIterable<unknown>;
 }
 
 /** `kubeconfigPath`: '' means KUBECONFIG of the environment, else ~/.kube/config; looked at only outside of a pod. */
@@ -29,9 +31,23 @@ export async function connectKubernetes(host: Host, kubeconfigPath: string): Pro
     if (text !== '') return ['Authorization', `Bearer ${text}`];
     return access.basic === undefined ? [] : ['Authorization', `Basic ${access.basic}`];
   };
+  const requestFor = async (path: string, signal: AbortSignal | undefined): Promise<HttpRequest> => ({ method: 'GET', origin: access.origin, path: access.base + path, headers: ['Accept', 'application/json', ...(await authorization())], ...access.security, ...(signal ? { signal } : {}) });
+  const unreached = (path: string, error: unknown) => new AdapterError('unavailable', `Get ${JSON.stringify(access.origin + access.base + path)}: ${textOf(error)}`, error);
+  const refused = (status: number, text: string) => new AdapterError('internal', messageOf(text) ?? `the server answered with status ${status}`);
   return {
+    watch: async function* (path, signal) {
+      const response = await host.http.send(await requestFor(path, signal)).catch((error) => {
+        throw unreached(path, error);
+      });
+      if (response.status !== 200) throw refused(response.status, textOfBytes((await readBody(response.body)).bytes));
+      try {
+        for await (const line of linesOf(response.body)) yield JSON.parse(line);
+      } catch (error) {
+        throw unreached(path, error);
+      }
+    },
     get: async (path, signal) => {
-      const request: HttpRequest = { method: 'GET', origin: access.origin, path: access.base + path, headers: ['Accept', 'application/json', ...(await authorization())], ...access.security, ...(signal ? { signal } : {}) };
+      const request = await requestFor(path, signal);
       let status: number;
       let text: string;
       try {
@@ -40,12 +56,33 @@ export async function connectKubernetes(host: Host, kubeconfigPath: string): Pro
         text = textOfBytes((await readBody(response.body)).bytes);
         if (status === 200 && !/json/.test(headerOf(response.headers, 'content-type') ?? 'json')) throw new Error('the answer is no JSON');
       } catch (error) {
-        throw new AdapterError('unavailable', `Get ${JSON.stringify(access.origin + access.base + path)}: ${textOf(error)}`, error);
+        throw unreached(path, error);
       }
-      if (status !== 200) throw new AdapterError('internal', messageOf(text) ?? `the server answered with status ${status}`);
+      if (status !== 200) throw refused(status, text);
       return JSON.parse(text);
     },
   };
+}
+
+/** Lines that are not empty, as they come. */
+async function* linesOf(body: HttpResponse['body']): AsyncIterable<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  const split = function* (text: string) {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() as string;
+    for (const line of lines) if (line.trim() !== '') yield line;
+  };
+  if (body instanceof Uint8Array) yield* split(decoder.decode(body));
+  else if (body !== null) {
+    const reader = body.getReader();
+    try {
+      for (let part = await reader.read(); !part.done; part = await reader.read()) yield* split(decoder.decode(part.value, { stream: true }));
+    } finally {
+      await reader.cancel().catch(() => undefined);
+    }
+  }
+  if (rest.trim() !== '') yield rest;
 }
 
 /** Undefined outside of a pod. */
