@@ -1,10 +1,9 @@
 // bindings.redis: plain keys of a Redis database.
 import { defineBinding } from '../../blocks/bindings/port.ts';
-import { parseDuration } from '../../core/duration.ts';
 import { AdapterError } from '../../core/errors.ts';
-import { property } from '../../core/metadata.ts';
 import { openRedis } from '../redis/connection.ts';
 import { redisSchema } from '../redis/settings.ts';
+import { ttlOf } from './ttl.ts';
 
 export default defineBinding({
   type: 'bindings.redis',
@@ -41,14 +40,3 @@ export default defineBinding({
     };
   },
 });
-
-/** Whole seconds of `ttl` or `ttlInSeconds` in any case: a Go duration or a number of seconds. Source: components-contrib/metadata/utils.go. */
-function ttlOf(metadata: Record<string, string>): number | undefined | AdapterError {
-  const text = property(metadata, 'ttl') ?? property(metadata, 'ttlInSeconds');
-  if (text === undefined || text === '') return undefined;
-  const duration = parseDuration(text);
-  if (duration !== undefined) return Math.max(0, Math.trunc(duration / 1000));
-  if (!/^[+-]?\d+$/.test(text)) return new AdapterError('invalid', `ttl value must be a valid integer: actual is '${text}'`);
-  if (Number(text) <= 0) return new AdapterError('invalid', `ttl value must be higher than zero: actual is '${Number(text)}'`);
-  return Math.min(Number(text), 9_223_372_036);
-}
