@@ -9,6 +9,7 @@ export const manifest: Manifest = [
   { type: 'bindings.aws.ses', load: () => import('./bindings/aws.ses.ts') },
   { type: 'bindings.aws.sns', load: () => import('./bindings/aws.sns.ts') },
   { type: 'bindings.aws.sqs', load: () => import('./bindings/aws.sqs.ts') },
+  { type: 'bindings.azure.blobstorage', load: () => import('./bindings/azure.blobstorage.ts') },
   { type: 'bindings.azure.storagequeues', load: () => import('./bindings/azure.storagequeues.ts') },
   { type: 'bindings.cron', load: () => import('./bindings/cron.ts') },
   { type: 'bindings.graphql', load: () => import('./bindings/graphql.ts') },
