@@ -224,7 +224,7 @@ export class BodyBroken extends Error {
 }
 
 /** `name` in any case. */
-export function hasHeader(headers: RawHeaders, name: string): boolean {
+export function hasHeader(headers: readonly string[], name: string): boolean {
   for (let i = 0; i < headers.length; i += 2) {
     const at = headers[i] as string;
     if (at.length === name.length && (at === name || at.toLowerCase() === name.toLowerCase())) return true;
@@ -233,7 +233,7 @@ export function hasHeader(headers: RawHeaders, name: string): boolean {
 }
 
 /** First value of a header, undefined when absent. `name` in lower case. */
-export function headerOf(headers: RawHeaders, name: string): string | undefined {
+export function headerOf(headers: readonly string[], name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
     const at = headers[i] as string;
     if (at.length === name.length && (at === name || at.toLowerCase() === name)) return headers[i + 1];

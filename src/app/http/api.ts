@@ -82,7 +82,7 @@ export function createApi(options: ApiOptions): HandleCall {
     if (cors) {
       const preflight = cors.preflight(incoming);
       if (preflight) return answer(call, 200, preflight, '');
-      call.extra.push(...cors.actual(incoming));
+      call.extra = call.extra.concat(cors.actual(incoming));
     }
     if (apiToken !== '' && incoming.header('dapr-api-token') !== apiToken && !(incoming.method === 'GET' && healthPaths.has(asWritten(incoming.target)))) {
       return plainText(call, 401, 'invalid api token\n');

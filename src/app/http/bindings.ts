@@ -19,7 +19,9 @@ export function bindingsRoutes(bindings: BindingsBlock, { tracing }: { tracing: 
     const baggage = baggageOf(call);
     const request = { operation, data: utf8(printExact((data ?? null) as Exact)), metadata: { ...metadata, ...traceOf(call, tracing), ...(baggage === '' ? {} : { baggage }) } };
     const outcome = await bindings.invoke(name, request, call.context);
-    for (const key in outcome.metadata) pushHeader(call.extra, `metadata.${key}`, outcome.metadata[key] as string);
+    const told: RawHeaders = [];
+    for (const key in outcome.metadata) pushHeader(told, `metadata.${key}`, outcome.metadata[key] as string);
+    call.extra = call.extra.concat(told);
     if (outcome.error !== undefined) throw outcome.error;
     return outcome.data === null ? empty(call) : answer(call, 200, ['Content-Type', 'application/json'], outcome.data);
   };

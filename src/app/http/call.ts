@@ -18,7 +18,7 @@ export interface HttpCall {
   readonly plain: boolean;
   context: CallContext;
   /** Headers the answer gets on top of the handler's, unless the handler set them (traceparent, CORS). */
-  extra: RawHeaders;
+  extra: readonly string[];
   /** Bytes a body may have, 0 = no limit. */
   readonly maxBody: number;
   /** App id an invocation goes to, for the API log and the span, and its method (a byte string). */
@@ -48,9 +48,10 @@ export interface Route {
   handler: Handler;
 }
 
+const none: readonly string[] = [];
 export function httpCall(incoming: Incoming, maxBody: number, context: CallContext): HttpCall {
   const { path, query, plain } = readTarget(incoming.target);
-  return { incoming, path, query, plain, context, extra: [], maxBody };
+  return { incoming, path, query, plain, context, extra: none, maxBody };
 }
 
 export const callOf = (c: HandlerContext): HttpCall => c.env.call;

@@ -41,7 +41,7 @@ export interface Trace {
   /** The caller's traceparent, '' where it has none. */
   parent: string;
   /** Headers for the answer. */
-  headers: RawHeaders;
+  headers: readonly string[];
   /** Set where the call is refused: 400 text. */
   refusal?: string;
 }
@@ -56,6 +56,7 @@ export function traceOf(incoming: Incoming, mode: Exclude<TracingMode, 'off'>, s
   const traceparent = mode === 'spans' ? newSpan(parent, samplingRate) : given;
   const tracestate = given === undefined ? '' : readTracestate(incoming.header('tracestate'));
   const baggage = incoming.header('baggage') === undefined ? '' : joinedBaggage(incoming.headers);
+  if (traceparent === undefined && baggage === '') return { context: contextOf(incoming, undefined, '', ''), parent, headers: untraced };
   const out: RawHeaders = ['Traceparent', traceparent ?? zeroTraceparent];
   if (tracestate !== '' && tracestate.length <= longestTracestate) out.push('Tracestate', tracestate);
   if (baggage !== '') {
@@ -66,6 +67,8 @@ export function traceOf(incoming: Incoming, mode: Exclude<TracingMode, 'off'>, s
   }
   return { context: contextOf(incoming, traceparent, tracestate, baggage), parent, headers: out };
 }
+/** What most calls are answered. */
+const untraced: readonly string[] = ['Traceparent', zeroTraceparent];
 /** Longer ones are not sent on (dapr/pkg/diagnostics/consts). */
 const longestTracestate = 512;
 

@@ -44,8 +44,7 @@ const saveItem = (from: { key: string; value: unknown; etag: string | undefined;
 export function stateRoutes(state: StateBlock, { tracing }: { tracing: TracingMode }): Route[] {
   const found = (call: HttpCall, result: GetResult): Response => {
     if (result.data === null) return empty(call);
-    const headers = ['Content-Type', 'application/json'];
-    if (result.etag !== undefined) headers.push('Etag', result.etag);
+    const headers = result.etag === undefined ? ['Content-Type', 'application/json'] : ['Content-Type', 'application/json', 'Etag', result.etag];
     if (result.metadata !== undefined) for (const name in result.metadata) headers.push(`Metadata.${name}`, result.metadata[name] as string);
     return answer(call, 200, headers, result.data);
   };
