@@ -12,6 +12,7 @@ export const manifest: Manifest = [
   { type: 'bindings.azure.blobstorage', load: () => import('./bindings/azure.blobstorage.ts') },
   { type: 'bindings.azure.storagequeues' },
   { type: 'bindings.cron' },
+  { type: 'bindings.gcp.bucket', load: () => import('./bindings/gcp.bucket.ts') },
   { type: 'bindings.graphql', load: () => import('./bindings/graphql.ts') },
   { type: 'bindings.http', load: () => import('./bindings/http.ts') },
   { type: 'bindings.kafka' },

@@ -22,6 +22,8 @@ export interface PubSubRow {
   quirks: {
     /** Messages of one topic may overtake each other. */
     unordered?: boolean;
+    /** All readers of a topic share its messages, whatever their group is. */
+    oneGroup?: boolean;
     /** A component reaches only its own subscriptions. */
     isolated?: boolean;
     /** Messages are texts, and never empty ones. */
@@ -164,6 +166,15 @@ export function describePubSub(row: PubSubRow): void {
       const other = await open('another');
       const [a, b, c] = [collector(), collector(), collector()];
       await subscribe(topic, a.handler);
+      if (row.quirks.oneGroup) {
+        await subscribe(topic, b.handler, other.port);
+        const all = numbers(20);
+        for (const one of all) await publish(topic, one);
+        await until(() => a.messages.length + b.messages.length >= 20);
+        await quiet();
+        expect([...a.texts(), ...b.texts()].sort()).toEqual([...all].sort());
+        return;
+      }
       if (!has('groups')) {
         await subscribe(topic, b.handler, row.quirks.isolated ? loaded.port : other.port);
         await publish(topic, 'x');

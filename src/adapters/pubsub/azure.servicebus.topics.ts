@@ -1,0 +1,27 @@
+// pubsub.azure.servicebus.topics: Azure Service Bus topics with one subscription for each app (components-contrib/pubsub/azure/servicebus/topics).
+import { definePubSub } from '../../blocks/pubsub/port.ts';
+import { openServiceBusPubSub } from '../azure/service-bus-pubsub.ts';
+import { topicsMetadata } from '../azure/service-bus-settings.ts';
+
+export default definePubSub({
+  type: 'pubsub.azure.servicebus.topics',
+  aliases: ['pubsub.azure.servicebus'],
+  status: 'stable',
+  runtimes: ['node', 'bun', 'deno'],
+  features: ['MESSAGE_TTL', 'BULK_PUBSUB'],
+  summary: 'Azure Service Bus topics, with one subscription for each app.',
+  metadata: topicsMetadata,
+  open: (settings, context) =>
+    openServiceBusPubSub(
+      {
+        name: 'topic',
+        prepare: async ({ entities }, topic) => entities?.topic(topic),
+        receiver: async ({ client, entities }, topic, _, consumerID) => {
+          await entities?.subscription(consumerID, topic, false);
+          return client.createReceiver(topic, consumerID, { receiveMode: 'peekLock', skipParsingBodyAsJson: true, maxAutoLockRenewalDurationInMs: 0 });
+        },
+      },
+      settings,
+      context,
+    ),
+});
