@@ -22,6 +22,8 @@ export interface BindingRow {
     missing?: 'empty' | 'error';
     /** What is created is not what is read: skips the round trip. */
     noRoundTrip?: boolean;
+    /** A list wants a payload. */
+    noEmptyList?: boolean;
   };
 }
 
@@ -63,7 +65,7 @@ export function describeBinding(row: BindingRow): void {
       });
       test.runIf(operations.includes('list'))('list succeeds', async () => {
         await invoke('create', 'one value');
-        expect(text(await invoke('list', '', {}))).not.toBe('');
+        expect(text(await invoke('list', row.quirks?.noEmptyList ? '{}' : '', {}))).not.toBe('');
       });
       test.runIf(roundTrip && operations.includes('delete'))('what was deleted is gone', async () => {
         await invoke('create', 'one value');
