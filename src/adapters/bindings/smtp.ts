@@ -36,8 +36,8 @@ export default defineBinding({
     if (metadata.skipTLSVerify) log.warn('smtp binding warning: Skip TLS Verification is enabled. This is insecure and is NOT recommended for production scenarios.');
     const usualPriority = priorityOf(property(properties, 'priority') ?? '');
 
-    const { createTransport } = await import('nodemailer');
-    const transport = createTransport({
+    const { default: nodemailer } = await import('nodemailer');
+    const transport = nodemailer.createTransport({
       host,
       port,
       secure: port === 465,

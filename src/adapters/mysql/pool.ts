@@ -28,7 +28,7 @@ type Field = PoolOptions extends { typeCast?: infer C } ? (C extends (field: inf
 
 /** Connects once, to learn that it works. Rejects with the reason when it does not. */
 export async function openMysql(dsn: MysqlDsn, options: MysqlPoolOptions): Promise<MysqlPool> {
-  const mysql = await import('mysql2/promise');
+  const { default: mysql } = await import('mysql2/promise');
   // Geometry as its bytes, everything else as it comes.
   const typeCast: Field = (field, next) => (field.type === 'GEOMETRY' ? field.buffer() : next());
   const born = new WeakMap<object, number>();

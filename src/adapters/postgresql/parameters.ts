@@ -7,8 +7,11 @@ export type ParameterText = string | null;
 /** Lists and objects are JSON. */
 export function parameterText(value: Exact): ParameterText {
   if (value === null || typeof value === 'string') return value;
-  return value instanceof Digits ? value.text : printExact(value);
+  return value instanceof Digits ? numberText(value.text) : printExact(value);
 }
+
+/** As an integer column takes it too: `1.0` and `1e3` are whole numbers, and are written as such. */
+const numberText = (digits: string): string => (/[eE]/.test(digits) ? String(Number(digits)) : digits.replace(/\.0+$/, ''));
 
 /**
  * Runs a statement with its parameters. Whether a list is meant as JSON or as an array only the server knows: one it refuses as an array
