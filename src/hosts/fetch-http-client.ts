@@ -87,12 +87,24 @@ export function createFetchHttpClient(dialect: FetchDialect, fetcher: typeof fet
   return { send: (request) => (request.followRedirects ? sendFollowing(request, send) : send(request)) };
 }
 
+const spellings = new Map<string, string>();
+/** The name in lower case, '' where fetch refuses it; spellings are remembered, up to a number no attack can stretch. */
+function nameOf(spelled: string): string {
+  let name = spellings.get(spelled);
+  if (name === undefined) {
+    const lower = spelled.toLowerCase();
+    name = refused.has(lower) ? '' : lower;
+    if (spellings.size < 2048) spellings.set(spelled, name);
+  }
+  return name;
+}
+
 /** A plain object where no name is repeated: the form the runtimes read fastest. */
 function headersOf(list: RawHeaders): Record<string, string> | Headers {
   const plain: Record<string, string> = {};
   for (let i = 0; i < list.length; i += 2) {
-    const lower = (list[i] as string).toLowerCase();
-    if (refused.has(lower)) continue;
+    const lower = nameOf(list[i] as string);
+    if (lower === '') continue;
     if (lower in plain) return repeatedHeadersOf(list); // or one that every object has
     plain[lower] = list[i + 1] as string;
   }
@@ -102,8 +114,8 @@ function headersOf(list: RawHeaders): Record<string, string> | Headers {
 function repeatedHeadersOf(list: RawHeaders): Headers {
   const headers = new Headers();
   for (let i = 0; i < list.length; i += 2) {
-    const lower = (list[i] as string).toLowerCase();
-    if (refused.has(lower)) continue;
+    const lower = nameOf(list[i] as string);
+    if (lower === '') continue;
     const value = list[i + 1] as string;
     // Two Cookie lines become one list, which is joined by semicolons and not by commas.
     if (lower === 'cookie' && headers.has(lower)) headers.set(lower, `${headers.get(lower)}; ${value}`);

@@ -45,11 +45,11 @@ export function createApi(options: ApiOptions): HandleCall {
   const invoke = options.fallback;
   const logged = options.onAnswer;
   const hono = new Hono<Env>({ router: createRouter() });
+  const fallback: Handler = invoke ? (c) => invoke(callOf(c)) : plainFallback(options.routes);
+  if (invoke) hono.all('/v1.0/invoke/*', fallback);
   for (const route of options.routes) {
     hono.on([...route.methods], `/${route.path}`, logged || recorder ? (c) => { callOf(c).route = route; return route.handler(c); } : route.handler);
   }
-  const fallback: Handler = invoke ? (c) => invoke(callOf(c)) : plainFallback(options.routes);
-  if (invoke) hono.all('/v1.0/invoke/*', fallback);
   const failed = (call: HttpCall, error: unknown): Response => {
     options.onError?.(error);
     return renderError(call, error, log);
