@@ -10,6 +10,7 @@ export const manifest: Manifest = [
   { type: 'bindings.aws.sns', load: () => import('./bindings/aws.sns.ts') },
   { type: 'bindings.aws.sqs', load: () => import('./bindings/aws.sqs.ts') },
   { type: 'bindings.azure.blobstorage', load: () => import('./bindings/azure.blobstorage.ts') },
+  { type: 'bindings.azure.servicebus.queues', aliases: ['bindings.azure.servicebusqueues'] },
   { type: 'bindings.azure.storagequeues' },
   { type: 'bindings.cron' },
   { type: 'bindings.gcp.bucket', load: () => import('./bindings/gcp.bucket.ts') },

@@ -120,7 +120,8 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
     if (refusal !== undefined) return delivery.reject({ condition: refusal, description: 'asked for by the test' });
     delivery.accept();
     if ((delivery as unknown as { format: number }).format !== batchFormat) return store(entity, message);
-    const body = message.body as { multiple?: boolean; content: Buffer | Buffer[] };
+    // The library hands over a format it does not know as bytes.
+    const { body } = rhea.message.decode(message as unknown as Buffer) as unknown as { body: { content: Buffer | Buffer[] } };
     for (const part of [body.content].flat()) store(entity, rhea.message.decode(part) as unknown as Message);
   };
   container.on('connection_open', ({ connection }) => void connections.add(connection));
