@@ -26,7 +26,7 @@ const coreHome = /^src\/(core|blocks|app)\//;
 /** Libraries that live in the core and nowhere else. */
 const coreLibraries = /^(hono|zod|yaml)(\/|$)/;
 /** What the core loads only when an expression is there: a file of its own beside it, with the same bytes on every host, too. */
-const coreExtra = { file: 'core-cel.js', libraries: { '@marcbachmann/cel-js': 'Environment', '@bufbuild/re2': 'RE2JS' } };
+const coreExtra = { file: 'core-cel.js', libraries: { '@marcbachmann/cel-js': 'Environment', re2js: 'RE2JS' } };
 const started = performance.now();
 /** Name in the core file → module it comes from. */
 const aliases = new Map();
@@ -120,7 +120,7 @@ async function buildCore(wanted) {
     external: [],
     plugins: [{
       name: 'core-extra',
-      setup: ({ onResolve }) => onResolve({ filter: /^@/ }, ({ path }) => (path in coreExtra.libraries ? { path: `./${coreExtra.file}`, external: true } : undefined)),
+      setup: ({ onResolve }) => onResolve({ filter: /^(@|re2js)/ }, ({ path }) => (path in coreExtra.libraries ? { path: `./${coreExtra.file}`, external: true } : undefined)),
     }],
   });
   const [{ inputs }] = Object.values(result.metafile.outputs);

@@ -17,7 +17,7 @@ function placeOf(file) {
 
 /** Libraries each floor may import statically. Everything else that is no file of ours is a vendor library. */
 const libraries = {
-  core: ['zod', '@marcbachmann/cel-js', '@bufbuild/re2'],
+  core: ['zod', '@marcbachmann/cel-js', 're2js'],
   blocks: ['yaml', 'zod'],
   app: ['@opentelemetry/api', 'hono'],
   adapters: ['zod'],

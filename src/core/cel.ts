@@ -81,7 +81,7 @@ async function makeEnvironment(): Promise<Environment> {
 let compileRe2: ((pattern: string) => { test(text: string): boolean }) | undefined;
 async function regularExpressions(): Promise<void> {
   if (compileRe2 !== undefined) return;
-  const { RE2JS } = await import('@bufbuild/re2');
+  const { RE2JS } = await import('re2js');
   compileRe2 = (pattern) => RE2JS.compile(pattern);
 }
 /** Patterns are nearly always literals; those made of an event's own text must not pile up. */
