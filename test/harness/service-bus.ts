@@ -1,4 +1,4 @@
-// A contract server that speaks Azure Service Bus's AMQP 1.0 as its protocol guide documents it. Neither the service nor its emulator (a container image of Windows and SQL Server).
+// A contract server that speaks Azure Service Bus's AMQP 1.0 as its protocol guide documents it. Neither the service nor its emulator, which is a container image only.
 import { createHmac, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -90,7 +90,6 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
     const expected = createHmac('sha256', key).update(`${encodeURIComponent(given.get('sr') ?? '')}\n${given.get('se')}`).digest('base64');
     return given.get('skn') === keyName && given.get('sig') === expected;
   };
-  const uuidOf = (tag: Buffer) => [...tag].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   const renew = (tokens: Buffer[]) =>
     tokens.map((token) => {
       // A GUID in network order here, in .NET's order as the tag of the delivery.
@@ -165,7 +164,7 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
   const { port } = server.address() as AddressInfo;
   const connectionString = `Endpoint=sb://127.0.0.1:${port}/;SharedAccessKeyName=${keyName};SharedAccessKey=${key};UseDevelopmentEmulator=true`;
   return {
-    connectionString, queues, dead, sent, tokens, refusals, uuidOf,
+    connectionString, dead, sent, tokens, refusals,
     renewals: () => renewals,
     inHand: () => locked.size,
     /** All connections break. */
