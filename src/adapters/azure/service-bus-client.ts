@@ -22,7 +22,7 @@ const [longestPauseMs, pauseGrowth] = [60_000, 1.5];
 
 export async function openServiceBus(settings: ServiceBusSettings, host: Host, log: Logger): Promise<ServiceBus> {
   if (host.tcp === undefined) throw new Error(`Azure Service Bus needs TCP sockets, which this runtime (${host.runtime}) does not have`);
-  const sdk = await import('@azure/service-bus');
+  const { default: sdk } = (await import('@azure/service-bus')) as unknown as { default: typeof import('@azure/service-bus') }; // CommonJS: once bundled, `default` is all it exports
   const { connectionString } = settings;
   const parsed = sdk.parseServiceBusConnectionString(connectionString);
   const client = new sdk.ServiceBusClient(connectionString, {
