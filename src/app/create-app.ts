@@ -203,7 +203,7 @@ export function createApp(options: AppOptions): Outrigger {
     ...configurationRoutes(count.configuration(createConfigurationBlock({ components, resiliency })), channel && createConfigurationApp({ channel, resiliency, log })),
     ...lockRoutes(createLockBlock({ components, resiliency, appId })),
     ...publishRoutes(pubsub, { ...tracing, appId }),
-    ...unbuiltRoutes(),
+    ...unbuiltRoutes({ appId, namespace }),
   ].map((route) => (open.includes(route) ? route : { ...route, handler: loading.hold(using(route)) }));
   routes.push(...shutdownRoutes(options.onShutdown));
   const isAllowed = createApiRules(configuration.api);

@@ -105,6 +105,12 @@ export const rows = {
   outboundNotReady: row('ERR_OUTBOUND_HEALTH_NOT_READY', 500, 'Internal', 'dapr outbound is not ready'),
 
   // building blocks that are routed but not built yet
+  jobSchedule: row('', 500, 'Internal', 'failed to schedule job due to: {error}', { reason: 'DAPR_SCHEDULER_SCHEDULE_JOB' }),
+  jobGet: row('', 500, 'Internal', 'failed to get job due to: {error}', { reason: 'DAPR_SCHEDULER_GET_JOB' }),
+  jobDelete: row('', 500, 'Internal', 'failed to delete job due to: {error}', { reason: 'DAPR_SCHEDULER_DELETE_JOB' }),
+  jobNameInBody: row('', 400, 'InvalidArgument', 'Set the job name in the url only', { reason: 'DAPR_SCHEDULER_JOB_NAME' }),
+  jobNameEmpty: row('', 400, 'InvalidArgument', 'Name is empty', { reason: 'DAPR_SCHEDULER_JOB_NAME_EMPTY' }),
+  jobScheduleEmpty: row('', 400, 'InvalidArgument', 'Schedule is empty', { reason: 'DAPR_SCHEDULER_SCHEDULE_EMPTY' }),
   actorNoPlacement: row('ERR_ACTOR_NO_PLACEMENT', 400, 'Unavailable', 'placement service is not configured'),
   cryptoProvidersNotConfigured: row('ERR_CRYPTO_PROVIDERS_NOT_CONFIGURED', 500, 'Internal', 'crypto providers not configured'),
   conversationNotFound: row('ERR_CONVERSATION_NOT_FOUND', 400, 'InvalidArgument', 'failed finding conversation component {name}'),

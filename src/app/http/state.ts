@@ -116,7 +116,7 @@ export function stateRoutes(state: StateBlock, { tracing }: { tracing: TracingMo
   const query: Handler = async (c) => {
     const call = callOf(c);
     const text = textOfBytes(await universalBody(call));
-    const { results, token } = await state.store(segment(call, 2)).query(text, queryMetadata(call.query), call.context);
+    const { results, token } = await state.store(segment(call, 2), true).query(text, queryMetadata(call.query), call.context);
     if (results.length === 0) return empty(call);
     return json(call, 200, `{"results":[${results.map(queryItem).join(',')}]${token ? `,"token":${goStringify(token)}` : ''}}\n`);
   };

@@ -5,8 +5,8 @@ import type { NamedStateStore, StateBlock } from './state.ts';
 export function measuredState(block: StateBlock, meter: Meter): StateBlock {
   const known = new WeakMap<NamedStateStore, NamedStateStore>();
   return {
-    store: (name) => {
-      const plain = block.store(name);
+    store: (name, anonymous) => {
+      const plain = block.store(name, anonymous);
       let store = known.get(plain);
       if (store === undefined) known.set(plain, (store = measuredStore(plain, (operation) => meter.operation('state', name, operation))));
       return store;

@@ -50,8 +50,8 @@ export interface KeyPage {
 }
 
 export interface StateBlock {
-  /** Throws stateStoreNotConfigured or stateStoreNotFound. */
-  store(name: string): NamedStateStore;
+  /** Throws stateStoreNotConfigured or stateStoreNotFound, which name the app but for `anonymous` calls (Dapr: queries, gRPC). */
+  store(name: string, anonymous?: boolean): NamedStateStore;
 }
 
 export interface StateOptions {
@@ -67,10 +67,10 @@ export function createStateBlock(options: StateOptions): StateBlock {
   const { components, appId } = options;
   const opened = new WeakMap<Loaded, NamedStateStore>();
   return {
-    store: (name) => {
+    store: (name, anonymous = false) => {
       const loaded = components.state.get(name);
       if (loaded === undefined) {
-        const details = (reason: string) => [infoDetail(reason, { appID: appId })];
+        const details = (reason: string) => [infoDetail(reason, anonymous ? null : { appID: appId })];
         if (components.state.size === 0) throw fail('stateStoreNotConfigured', { store: name }, { details: details('DAPR_STATE_NOT_CONFIGURED') });
         throw fail('stateStoreNotFound', { store: name }, { details: details('DAPR_STATE_NOT_FOUND') });
       }
