@@ -85,20 +85,34 @@ export interface Meter {
 /** Runs one operation and counts it. What was refused before the component was asked is a DaprError without a cause, and does not count. */
 export function measured<T>(operation: Operation, run: () => T | Promise<T>): T | Promise<T> {
   const startedAt = now();
-  const failed = (error: unknown): never => {
-    if (!(error instanceof DaprError) || error.cause !== undefined) operation(false, startedAt);
+  let result: T | Promise<T>;
+  try {
+    result = run();
+  } catch (error) {
+    countFailure(operation, error, startedAt);
     throw error;
-  };
-  const done = (value: T): T => {
+  }
+  return countResult(operation, result, startedAt);
+}
+/** Counts what an operation that began at `startedAt` gave, or will give. */
+export function countResult<T>(operation: Operation, result: T | Promise<T>, startedAt: number): T | Promise<T> {
+  if (result instanceof Promise) return measuredLater(operation, result, startedAt);
+  operation(true, startedAt);
+  return result;
+}
+// apart from the above, like all that is seldom needed on the hot path: a function that makes a closure pays for it with each call on some engines
+async function measuredLater<T>(operation: Operation, result: Promise<T>, startedAt: number): Promise<T> {
+  try {
+    const value = await result;
     operation(true, startedAt);
     return value;
-  };
-  try {
-    const result = run();
-    return result instanceof Promise ? result.then(done, failed) : done(result);
   } catch (error) {
-    return failed(error);
+    countFailure(operation, error, startedAt);
+    throw error;
   }
+}
+export function countFailure(operation: Operation, error: unknown, startedAt: number): void {
+  if (!(error instanceof DaprError) || error.cause !== undefined) operation(false, startedAt);
 }
 
 /** Keeps what was bound for a name, for names that callers choose: at most so many, then it begins anew. */

@@ -55,6 +55,8 @@ export function createApi(options: ApiOptions): HandleCall {
     return renderError(call, error, log);
   };
 
+  const guarded = (call: HttpCall, response: Promise<Response>): Promise<Response> => response.catch((error: unknown) => failed(call, error));
+
   // Hono's own way to a handler but for the Context, which costs more than most of the handlers that would not look at it.
   // There are no HEAD routes in Dapr: such calls, too, go where all go that match none.
   const dispatch = (call: HttpCall): Response | Promise<Response> => {
@@ -62,7 +64,7 @@ export function createApi(options: ApiOptions): HandleCall {
     const handler = found === undefined ? fallback : (found[0][0] as Handler);
     try {
       const response = handler({ env: { call } });
-      return response instanceof Promise ? response.catch((error: unknown) => failed(call, error)) : response;
+      return response instanceof Promise ? guarded(call, response) : response;
     } catch (error) {
       return failed(call, error);
     }

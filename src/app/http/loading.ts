@@ -17,6 +17,11 @@ export function createLoading(): Loading {
   const settled = new Promise<void>((resolve) => {
     settle = resolve;
   });
+  const held = async <C, R>(handler: (call: C) => R | Promise<R>, c: C): Promise<R> => {
+    await settled;
+    if (state === 'cancelled') throw fail('outboundNotReady');
+    return handler(c);
+  };
   const to = (next: 'done' | 'cancelled') => () => {
     if (state === 'loading') state = next;
     settle();
@@ -25,12 +30,6 @@ export function createLoading(): Loading {
     get isDone() { return state === 'done'; },
     done: to('done'),
     cancelled: to('cancelled'),
-    hold: (handler) => (c) => {
-      if (state === 'done') return handler(c);
-      return settled.then(() => {
-        if (state === 'cancelled') throw fail('outboundNotReady');
-        return handler(c);
-      });
-    },
+    hold: (handler) => (c) => (state === 'done' ? handler(c) : held(handler, c)),
   };
 }

@@ -48,12 +48,13 @@ export function stateRoutes(state: StateBlock, { tracing }: { tracing: TracingMo
     if (result.metadata !== undefined) for (const name in result.metadata) headers.push(`Metadata.${name}`, result.metadata[name] as string);
     return answer(call, 200, headers, result.data);
   };
+  const foundLater = async (call: HttpCall, result: Promise<GetResult>): Promise<Response> => found(call, await result);
   const get: Handler = (c) => {
     const call = callOf(c);
     const store = state.store(segment(call, 2));
     const { query } = call;
     const result = store.get(segment(call, 3), { consistency: query === '' ? '' : (queryValue(query, 'consistency') ?? ''), metadata: queryMetadata(query) }, call.context);
-    return result instanceof Promise ? result.then((arrived) => found(call, arrived)) : found(call, result);
+    return result instanceof Promise ? foundLater(call, result) : found(call, result);
   };
 
   const save: Handler = async (c) => {

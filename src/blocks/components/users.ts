@@ -26,21 +26,24 @@ export function createComponentUsers(): ComponentUsers {
     generation.ended?.();
   };
   const during = <C, T>(nameOf: (c: C) => string, call: (c: C) => T | Promise<T>, c: C): T | Promise<T> => {
-    if (held.size > 0) {
-      const over = held.get(nameOf(c));
-      if (over !== undefined) return over.then(() => during(nameOf, call, c));
-    }
+    const over = held.size > 0 ? held.get(nameOf(c)) : undefined;
+    if (over !== undefined) return after(over, nameOf, call, c);
     const result = call(c);
     // What is done already was over before anybody could wait for it.
-    if (!(result instanceof Promise)) return result;
-    const name = nameOf(c);
+    if (result instanceof Promise) note(nameOf(c), result);
+    return result;
+  };
+  const after = async <C, T>(over: Promise<void>, nameOf: (c: C) => string, call: (c: C) => T | Promise<T>, c: C): Promise<T> => {
+    await over;
+    return during(nameOf, call, c);
+  };
+  const note = (name: string, result: Promise<unknown>): void => {
     let generation = using.get(name);
     if (generation === undefined) using.set(name, (generation = { calls: 0, ended: undefined }));
     generation.calls++;
     const mine = generation;
     const done = () => leave(name, mine);
     result.then(done, done); // beside the caller's own, which is not to wait for it
-    return result;
   };
 
   return {

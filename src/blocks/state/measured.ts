@@ -1,15 +1,19 @@
 // The state block, each operation on a component counted.
-import { measured, type Meter } from '../../core/meter.ts';
+import { countFailure, countResult, measured, type Meter, now } from '../../core/meter.ts';
+import type { GetResult } from './port.ts';
 import type { NamedStateStore, StateBlock } from './state.ts';
 
 export function measuredState(block: StateBlock, meter: Meter): StateBlock {
   const known = new WeakMap<NamedStateStore, NamedStateStore>();
+  const bind = (plain: NamedStateStore, name: string): NamedStateStore => {
+    const store = measuredStore(plain, (operation) => meter.operation('state', name, operation));
+    known.set(plain, store);
+    return store;
+  };
   return {
     store: (name, anonymous) => {
       const plain = block.store(name, anonymous);
-      let store = known.get(plain);
-      if (store === undefined) known.set(plain, (store = measuredStore(plain, (operation) => meter.operation('state', name, operation))));
-      return store;
+      return known.get(plain) ?? bind(plain, name);
     },
   };
 }
@@ -18,7 +22,18 @@ function measuredStore(store: NamedStateStore, of: (operation: string) => Return
   const [get, set, remove, bulkGet, transaction, query] = [of('get'), of('set'), of('delete'), of('bulk_get'), of('transaction'), of('query')];
   return {
     ...store,
-    get: (key, options, context) => measured(get, () => store.get(key, options, context)),
+    // as `measured` does it, but without a function made for each call
+    get: (key, options, context) => {
+      const startedAt = now();
+      let result: GetResult | Promise<GetResult>;
+      try {
+        result = store.get(key, options, context);
+      } catch (error) {
+        countFailure(get, error, startedAt);
+        throw error;
+      }
+      return countResult(get, result, startedAt);
+    },
     save: async (items, context) => measured(set, () => store.save(items, context)),
     delete: async (key, options, context) => measured(remove, () => store.delete(key, options, context)),
     // asking for no keys asks nobody

@@ -99,9 +99,13 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, { ma
   const queryFailed = (error: string, cause?: unknown) => fail('stateQuery', { store: name, error }, { details: [resourceDetail('state', name), infoDetail('DAPR_STATE_QUERY_FAILED', null)], cause });
 
   const getFailure = (key: string, error: unknown) => fail('stateGet', { key, store: name, error: textOf(error) }, { cause: error });
-  const opened = async (arriving: GetResult | Promise<GetResult>): Promise<GetResult> => {
-    const result = await arriving;
-    return encryption === undefined || result.data === null ? result : { ...result, data: await encryption.open(result.data) };
+  const openedOf = async (key: string, arriving: GetResult | Promise<GetResult>): Promise<GetResult> => {
+    try {
+      const result = await arriving;
+      return encryption === undefined || result.data === null ? result : { ...result, data: await encryption.open(result.data) };
+    } catch (error) {
+      throw getFailure(key, error);
+    }
   };
 
   return {
@@ -115,7 +119,7 @@ function namedStore(loaded: Loaded<StateStore>, prefix: string | undefined, { ma
         throw getFailure(key, error);
       }
       if (encryption === undefined && !(result instanceof Promise)) return result;
-      return opened(result).catch((error: unknown) => { throw getFailure(key, error); });
+      return openedOf(key, result);
     },
     save: async (items, context) => {
       const requests = items.map((item) => setRequest(item, toStored(item.key)));

@@ -7,7 +7,10 @@ export function latest<T>(bind: (label: string) => T, labelOf: (path: string) =>
   const last: { path: string; isPrefix: boolean; value: T }[] = [];
   let next = 0;
   return (path) => {
-    for (const one of last) if (one.isPrefix ? path.startsWith(one.path) : path === one.path) return one.value;
+    for (let i = 0; i < last.length; i++) {
+      const one = last[i] as (typeof last)[number];
+      if (one.isPrefix ? path.startsWith(one.path) : path === one.path) return one.value;
+    }
     const label = labelOf(path);
     const value = bind(label);
     const isPrefix = sharesBelow && keyed.test(label) && path.startsWith(`${label}/`);

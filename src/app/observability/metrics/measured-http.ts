@@ -7,9 +7,18 @@ import type { AnswerSize } from '../../http/answer-size.ts';
 import type { HttpMeter } from './http.ts';
 
 export function countCalls(meter: HttpMeter): CountCalls {
-  const note = ({ method, target, length = 0 }: Incoming, { bytes }: AnswerSize, status: number, startedAt: number, endedAt: number): void => {
-    if (typeof bytes === 'number') meter.served(method, target, status, length, bytes, endedAt - startedAt);
-    else void bytes.then((streamed) => meter.served(method, target, status, length, streamed, now() - startedAt));
+  const note = (incoming: Incoming, { bytes }: AnswerSize, status: number, startedAt: number, endedAt: number): void => {
+    if (typeof bytes === 'number') meter.served(incoming.method, incoming.target, status, lengthOf(incoming), bytes, endedAt - startedAt);
+    else void noteLater(incoming, bytes, status, startedAt);
+  };
+  const noteLater = async (incoming: Incoming, bytes: Promise<number>, status: number, startedAt: number): Promise<void> => {
+    const streamed = await bytes;
+    meter.served(incoming.method, incoming.target, status, lengthOf(incoming), streamed, now() - startedAt);
+  };
+  const later = async (incoming: Incoming, size: AnswerSize, answering: Promise<Response>, startedAt: number): Promise<Response> => {
+    const response = await answering;
+    note(incoming, size, response.status, startedAt, now());
+    return response;
   };
   return (call, serve) => {
     const startedAt = now();
@@ -29,12 +38,11 @@ export function countCalls(meter: HttpMeter): CountCalls {
       note(incoming, size, result.status, startedAt, read > startedAt ? read : now());
       return result;
     }
-    return result.then((response) => {
-      note(incoming, size, response.status, startedAt, now());
-      return response;
-    });
+    return later(incoming, size, result, startedAt);
   };
 }
+/** Bytes of a request's body, as far as it says. */
+const lengthOf = (incoming: Incoming): number => (incoming.hasBody ? (incoming.length ?? 0) : 0);
 
 /** The app's HTTP, each request counted. One whose caller went away before the answer has no outcome. */
 export function countRequests(http: HttpPort, meter: HttpMeter): HttpPort {
