@@ -9,6 +9,7 @@ import { createProcessor } from '../blocks/components/processor.ts';
 import { createComponentStore, type ComponentStore } from '../blocks/components/store.ts';
 import { createComponentUsers } from '../blocks/components/users.ts';
 import { createHealth, type Health } from '../blocks/health/health.ts';
+import { createAccessControl } from '../blocks/invoke/access.ts';
 import { createAddresses, type Resolution } from '../blocks/invoke/addresses.ts';
 import { createEndpoints } from '../blocks/invoke/endpoints.ts';
 import { createHttpLeg } from '../blocks/invoke/http-leg.ts';
@@ -162,8 +163,8 @@ export function createApp(options: AppOptions): Outrigger {
       else log.warn("Skipping programmatic dapr configuration loading (see 'disable-init-endpoints' flag/annotation)");
     }
     if (healthy && !takesMessages) return;
-    await (healthy ? subscriptions.start() : subscriptions.stop());
-    await (healthy ? inputs?.start() : inputs?.stop());
+    // an app that is slow to say what it subscribes to gets the events of its bindings meanwhile
+    await Promise.all(healthy ? [subscriptions.start(), inputs?.start()] : [subscriptions.stop(), inputs?.stop()]);
   };
 
   let resolution: Resolution = { state: 'absent' };
@@ -172,7 +173,7 @@ export function createApp(options: AppOptions): Outrigger {
   const invocation = createInvokeBlock({
     appId, namespace, channel: () => channel, addresses, endpoints, resiliency, log, leg: count.leg(createHttpLeg(host.peers ?? host.http)), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '', ownSpans: tracing.tracing === 'spans',
   });
-  const handleInternal = createInternalHandler({ ...tracing, appId, meter: meter?.invocation, channel: () => channel, maxBodyBytes: settings.maxBodyBytes });
+  const handleInternal = createInternalHandler({ ...tracing, appId, meter: meter?.invocation, channel: () => channel, maxBodyBytes: settings.maxBodyBytes, access: createAccessControl(configuration.accessControl) });
 
   const users = createComponentUsers();
   const reload = enabledFeatures(configuration.features).includes('HotReload') && host.files?.watch

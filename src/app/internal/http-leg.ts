@@ -1,4 +1,5 @@
 // The sidecar-to-sidecar listener: takes calls of Outrigger's private HTTP leg for the own app, and nothing else.
+import type { AccessControl } from '../../blocks/invoke/access.ts';
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
 import { legRequestHeaders, responseHeaders, senderHeaders } from '../../blocks/invoke/headers.ts';
 import { type Envelope, failureHeader, legHeader, legVersion, readEnvelope } from '../../blocks/invoke/leg-headers.ts';
@@ -24,11 +25,13 @@ export interface InternalOptions extends TracingRules {
   channel(): AppChannel | undefined;
   /** Bytes a body may have, 0 = no limit. */
   maxBodyBytes: number;
+  /** undefined: everybody may call. */
+  access?: AccessControl | undefined;
   /** undefined: nobody counts. */
   meter?: InvocationMeter | undefined;
 }
 
-export function createInternalHandler({ appId, channel, maxBodyBytes, tracing, samplingRate, recorder, meter }: InternalOptions): HandleCall {
+export function createInternalHandler({ appId, channel, maxBodyBytes, tracing, samplingRate, recorder, meter, access }: InternalOptions): HandleCall {
   /** Few senders call often: what their marker says is read once. */
   const envelopes = new Map<string, Envelope & { headers: RawHeaders }>();
   const envelopeOf = (marker: string) => {
@@ -69,7 +72,7 @@ export function createInternalHandler({ appId, channel, maxBodyBytes, tracing, s
           if (length !== undefined) list.push('Content-Length', String(length));
         }
       }
-      response = await receiveCall(app, { verb: incoming.method, path, query, headers: list, body }, contextOf(incoming, '', '', '')); // the trace travels in the headers
+      response = await receiveCall(app, { verb: incoming.method, path, query, headers: list, body }, contextOf(incoming, '', '', ''), access); // the trace travels in the headers
       if (span !== undefined) endSpan(span, path, '');
     } catch (error) {
       const failure = error instanceof RemoteFailure ? error : new RemoteFailure('Internal', textOf(error), error);

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { background } from '../../core/context.ts';
 import { createLogger } from '../../core/log.ts';
 import { createComponentStore } from '../components/store.ts';
@@ -37,7 +37,7 @@ test('the app is asked by route unless the component says it is an input', async
   const { inputs, handlers, asked } = setUp({ a: {}, b: { route: '/else' }, c: { DIRECTION: 'output, Input' }, d: { direction: 'output' } });
   await inputs.start();
   expect(asked).toEqual(['a', '/else']);
-  expect([...handlers.keys()]).toEqual(['a', 'b', 'c']);
+  expect([...handlers.keys()].sort()).toEqual(['a', 'b', 'c']);
 });
 
 test('a binding the app does not want is not read', async () => {
@@ -50,11 +50,34 @@ test('a binding the app does not want is not read', async () => {
 test.each([
   ['an app that gives no answer', { a: {}, b: {}, c: {} }, { wants: async (route: string) => { if (route === 'b') throw new Error('timeout'); return true; } }, 'timeout'],
   ['a binding that cannot be read', { a: {}, b: { fails: 'yes' }, c: {} }, {}, 'no broker'],
-])('%s leaves the bindings after it unread', async (_, properties, app, why) => {
+])('%s is in the way of no other', async (_, properties, app, why) => {
   const { inputs, handlers, lines } = setUp(properties, app);
   await inputs.start();
-  expect([...handlers.keys()]).toEqual(['a']);
+  expect([...handlers.keys()]).toEqual(['a', 'c']);
   expect(lines.join()).toContain(`failed to read from bindings: ${why}`);
+  await inputs.stop();
+});
+
+afterEach(() => { vi.useRealTimers(); });
+test('an app that gives no answer is asked again, about this binding only, with longer and longer pauses, until it is stopped', async () => {
+  vi.useFakeTimers();
+  const asked: string[] = [];
+  let answers = false;
+  const { inputs, handlers } = setUp({ a: {}, slow: {} }, { wants: async (route) => { asked.push(route); if (route === 'slow' && !answers) throw new Error('timeout'); return true; } });
+  await inputs.start();
+  await vi.advanceTimersByTimeAsync(1000);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(asked).toEqual(['a', 'slow', 'slow']);
+  answers = true;
+  await vi.advanceTimersByTimeAsync(1000);
+  expect([asked.length, [...handlers.keys()]]).toEqual([4, ['a', 'slow']]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked).toHaveLength(4);
+  answers = false;
+  await inputs.start();
+  await inputs.stop();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked).toHaveLength(6);
 });
 
 test('stop waits for events at the app and refuses new ones', async () => {

@@ -18,8 +18,8 @@ export interface BindingApp {
 
 export interface Inputs {
   /**
-   * The app is ready: reads from every input binding that it wants, anew if it did before.
-   * Never rejects: trouble with one binding leaves it and those after it unread, and is in the log.
+   * The app is ready: reads from every input binding that it wants, anew if it did before. Resolves when each was tried once.
+   * Never rejects: trouble with one (the app gives no answer, nothing can be read) is in the log, holds up no other, and is tried again after a while.
    */
   start(): Promise<void>;
   /** Components were opened: reads from those that came since, if the app is ready. Never rejects. */
@@ -29,6 +29,10 @@ export interface Inputs {
   /** Takes no more events and resolves when those at the app are answered. */
   stop(): Promise<void>;
 }
+
+/** Pause before a binding in trouble is tried again: doubled each time, up to the longest. */
+const firstPauseMs = 1000;
+const longestPauseMs = 30_000;
 
 interface Reading {
   name: string;
@@ -45,6 +49,8 @@ export function createInputs({ components, app, log: parent, resiliency, meter }
   /** Every binding that was looked at since the app became ready; undefined while it is not. */
   let seen: WeakSet<Loaded> | undefined;
   let turn = Promise.resolve();
+  let again: ReturnType<typeof setTimeout> | undefined;
+  let pauseMs = firstPauseMs;
   /** One start or stop after the other. */
   const inTurn = (work: () => Promise<void>): Promise<void> => {
     turn = turn.then(work, work);
@@ -82,35 +88,51 @@ export function createInputs({ components, app, log: parent, resiliency, meter }
         return running;
       });
     } catch (error) {
+      readings = readings.filter((one) => one !== reading);
       log.error(`error reading from input binding ${name}: ${textOf(error)}`);
       throw error;
     }
   };
 
   const startNew = async (known: WeakSet<Loaded>): Promise<void> => {
-    try {
-      for (const loaded of components.bindings.values()) {
-        if (known.has(loaded)) continue;
-        known.add(loaded);
-        const read = loaded.port.read?.bind(loaded.port);
-        if (read !== undefined && worksAs('input', loaded.properties)) await startOne(loaded, read);
+    let troubled = false;
+    await Promise.all([...components.bindings.values()].map(async (loaded) => {
+      if (known.has(loaded)) return;
+      known.add(loaded);
+      const read = loaded.port.read?.bind(loaded.port);
+      if (read === undefined || !worksAs('input', loaded.properties)) return;
+      try {
+        await startOne(loaded, read);
+      } catch (error) {
+        log.warn(`failed to read from bindings: ${textOf(error)}`);
+        known.delete(loaded);
+        troubled = true;
       }
-    } catch (error) {
-      log.warn(`failed to read from bindings: ${textOf(error)}`);
-    }
+    }));
+    if (!troubled) return;
+    clearTimeout(again);
+    again = setTimeout(() => void resume(), pauseMs);
+    pauseMs = Math.min(pauseMs * 2, longestPauseMs);
+  };
+  const resume = () => inTurn(async () => {
+    if (seen !== undefined) await startNew(seen);
+  });
+  const calm = () => {
+    clearTimeout(again);
+    pauseMs = firstPauseMs;
   };
 
   return {
     start: () => inTurn(async () => {
+      calm();
       await stopSome(() => true);
       seen = new WeakSet();
       await startNew(seen);
     }),
-    resume: () => inTurn(async () => {
-      if (seen !== undefined) await startNew(seen);
-    }),
+    resume,
     release: (name) => inTurn(() => stopSome((reading) => reading.name === name)),
     stop: () => inTurn(() => {
+      calm();
       seen = undefined;
       return stopSome(() => true);
     }),

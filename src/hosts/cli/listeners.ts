@@ -22,13 +22,13 @@ interface Context {
 export async function openApi(launch: Launch, handle: HandleCall, { platform, log, stop }: Context): Promise<OpenPorts> {
   const open: Listener[] = [];
   const scoped = log.scope('dapr.runtime.http');
-  const { socketFolder, listenAddresses, maxHeaderBytes } = launch;
+  const { socketFolder, listenAddresses, maxHeaderBytes, http2 } = launch;
   const { appId, httpPort } = launch.settings;
   let closing = false;
   const socket = `${socketFolder}/dapr-${appId}-http.socket`;
   const attempts = socketFolder !== ''
-    ? [removeDead(socket).then(() => platform.listen(handle, { path: socket }, { maxHeaderBytes }))]
-    : listenAddresses.map((address) => patiently(() => platform.listen(handle, at(address, httpPort), { maxHeaderBytes }), stop));
+    ? [removeDead(socket).then(() => platform.listen(handle, { path: socket }, { maxHeaderBytes, http2 }))]
+    : listenAddresses.map((address) => patiently(() => platform.listen(handle, at(address, httpPort), { maxHeaderBytes, http2 }), stop));
   const opened = attempts.map(async (attempt, i) => {
     const name = socketFolder !== '' ? `UNIX socket: ${socket}` : `TCP address: ${listenAddresses[i]}:${httpPort}`;
     try {

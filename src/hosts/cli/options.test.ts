@@ -22,7 +22,7 @@ describe('defaults', () => {
   test('of the rest', () => {
     expect(rest).toMatchObject({
       listenAddresses: [''], socketFolder: '', grpcPort: 50001, internalPort: undefined, publicPort: undefined, metricsPort: 9090, metricsAddress: '0.0.0.0', metricsEnabled: true, resourcePaths: [], configFiles: [],
-      maxHeaderBytes: 8192, gracefulShutdownMs: 5000, blockShutdownMs: undefined, schedulerAddresses: [],
+      maxHeaderBytes: 8192, http2: true, gracefulShutdownMs: 5000, blockShutdownMs: undefined, schedulerAddresses: [],
     });
   });
 });
@@ -31,6 +31,8 @@ test('environment: tokens and namespace come in, ports do not', () => {
   const { settings } = launch([], { DAPR_API_TOKEN: 't', APP_API_TOKEN: 'u', NAMESPACE: 'n', DAPR_HTTP_PORT: '1', APP_PORT: '2', APP_ID: 'x' });
   expect(settings).toMatchObject({ appId: 'a', apiToken: 't', appToken: 'u', namespace: 'n', httpPort: 3500, app: { port: 0 } });
 });
+
+test.each([['', true], ['false', true], ['0', true], ['1', false], ['TRUE', false], ['on', false]])('DAPR_HTTP_DISABLE_H2C=%s', (DAPR_HTTP_DISABLE_H2C, http2) => expect(launch([], { DAPR_HTTP_DISABLE_H2C }).http2).toBe(http2));
 
 test('scheduler addresses: the flag wins over the variable, even when empty', () => {
   const env = { DAPR_SCHEDULER_HOST_ADDRESS_DNS_A: 'h:1,h:2' };

@@ -3,6 +3,7 @@ import type { AppProtocol, Settings } from '../../app/settings.ts';
 import { formatDuration } from '../../core/duration.ts';
 import type { LogLevel } from '../../core/log.ts';
 import { logLevels } from '../../core/log.ts';
+import { isTruthy } from '../../core/metadata.ts';
 import type { DaprdFlags } from './daprd-flags.ts';
 import type { Parsed } from './flag-set.ts';
 import { parseQuantity } from './quantity.ts';
@@ -31,6 +32,8 @@ export interface Launch {
   configFiles: string[];
   /** Largest header block taken, in bytes: as Go's server counts it, 4 KiB above what was asked for. */
   maxHeaderBytes: number;
+  /** Whether the API is there over HTTP/2 without TLS as well; DAPR_HTTP_DISABLE_H2C switches it off. */
+  http2: boolean;
   /** 0 = no limit. */
   gracefulShutdownMs: number;
   /** undefined: no block phase. */
@@ -160,6 +163,7 @@ export function readLaunch(flags: Flags, env: Environment): Launch | { refusal: 
       resourcePaths: values['resources-path'].length === 0 && values['components-path'] !== '' ? [values['components-path']] : values['resources-path'],
       configFiles: values.config,
       maxHeaderBytes: (sizes.maxHeaderBytes > 0 ? sizes.maxHeaderBytes : 1 << 20) + 4096,
+      http2: !isTruthy(env.DAPR_HTTP_DISABLE_H2C),
       gracefulShutdownMs: (graceful < 0 ? 5 : graceful) * 1000,
       blockShutdownMs: changed.has('dapr-block-shutdown-duration') ? values['dapr-block-shutdown-duration'] : undefined,
       reconcileMs: values['hot-reload-reconcile-interval'] > 0 ? values['hot-reload-reconcile-interval'] : 60_000,

@@ -214,6 +214,13 @@ describe('upgrade', () => {
   });
 });
 
+test('switched off: an upgrade is not heard, a preface is refused', async () => {
+  const listener = await listen(echo, { host: '127.0.0.1', port: 0 }, { maxHeaderBytes: 8192, http2: false });
+  closing.push(() => listener.destroy());
+  expect((await raw(listener, [upgrade()])).toString('latin1')).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  expect((await raw(listener, [preface + settings.toString('latin1')])).toString('latin1')).not.toMatch(/HTTP\/1\.1 2|^\0/);
+});
+
 test('frames that make no sense, cut connections and heads without end leave nothing behind', async () => {
   const listener = await listening(echo);
   const random = (length: number) => Buffer.from(Array.from({ length }, () => Math.floor(Math.random() * 256)));

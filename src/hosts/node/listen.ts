@@ -3,7 +3,7 @@ import type { HandleCall } from '../../app/http/api.ts';
 import type { ListenAt, Listener } from '../cli/platform.ts';
 import { createListener } from './server.ts';
 
-export function listen(handle: HandleCall, at: ListenAt, options: { maxHeaderBytes: number }): Promise<Listener> {
+export function listen(handle: HandleCall, at: ListenAt, options: { maxHeaderBytes: number; http2?: boolean }): Promise<Listener> {
   const { server, closeHttp2, destroyHttp2 } = createListener(handle, options);
   return new Promise((done, fail) => {
     server.once('error', fail);

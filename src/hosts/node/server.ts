@@ -22,6 +22,8 @@ type Line = Socket & { [latest]?: Exchange };
 export interface ListenerOptions {
   /** Longest request line plus headers in bytes; above it the answer is 431. */
   maxHeaderBytes: number;
+  /** HTTP/2 without TLS, by prior knowledge and by upgrade; default true. */
+  http2?: boolean;
   /** Told of answers that could not be made or written; default: nobody. */
   onError?: (error: unknown) => void;
 }
@@ -34,7 +36,7 @@ export interface HttpListener {
 }
 
 /** Starts nothing: the caller listens. Once it is closing, every answer ends its connection. */
-export function createListener(handle: HandleCall, { maxHeaderBytes, onError = ignore }: ListenerOptions): HttpListener {
+export function createListener(handle: HandleCall, { maxHeaderBytes, http2 = true, onError = ignore }: ListenerOptions): HttpListener {
   const server = http.createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: headersTimeoutMs, connectionsCheckingInterval: 1000, requireHostHeader: false });
   server.maxHeadersCount = 0;
   // A caller that has sent all it wants and closed its half still gets its answer.
@@ -56,7 +58,7 @@ export function createListener(handle: HandleCall, { maxHeaderBytes, onError = i
       response.writeHead(200, ['Content-Length', '0']).end(); // Go's server answers this one itself: net/http, globalOptionsHandler
       return;
     }
-    if (head.http2 && wantsUpgrade(message, head.hasBody)) {
+    if (http2 && head.http2 && wantsUpgrade(message, head.hasBody)) {
       h2c().upgrade(message, response);
       return;
     }
@@ -92,7 +94,7 @@ export function createListener(handle: HandleCall, { maxHeaderBytes, onError = i
   server.on('clientError', (error: ParseError, stream) => {
     const socket = stream as Line;
     const exchange = socket[latest];
-    if (error.code === 'HPE_PAUSED_H2_UPGRADE' && exchange === undefined && error.rawPacket !== undefined) {
+    if (http2 && error.code === 'HPE_PAUSED_H2_UPGRADE' && exchange === undefined && error.rawPacket !== undefined) {
       h2c().adopt(socket, error.rawPacket.subarray(error.bytesParsed));
       return;
     }
