@@ -209,7 +209,7 @@ export function createApp(options: AppOptions): Outrigger {
   routes.push(...shutdownRoutes(options.onShutdown));
   const isAllowed = createApiRules(configuration.api);
   const { apiLogging } = configuration.logging;
-  const onAnswer = (settings.apiLogging ?? apiLogging.enabled) ? createApiLog({ log, obfuscateUrls: apiLogging.obfuscateURLs, omitHealthChecks: apiLogging.omitHealthChecks }) : undefined;
+  const onAnswer = (settings.apiLogging ?? apiLogging.enabled) ? createApiLog({ log, obfuscateUrls: apiLogging.obfuscateURLs, omitHealthChecks: apiLogging.omitHealthChecks, actorIds: configuration.metrics.http.increasedCardinality }) : undefined;
   const shared = { ...tracing, log, ...count.api };
   const handle = createApi({ ...shared, routes: routes.filter(isAllowed), fallback: isAllowed(invokeRoute) ? loading.hold(createInvokeHandler(invocation)) : undefined, maxBodyBytes: settings.maxBodyBytes, cors: createCors(settings.allowedOrigins), apiToken: settings.apiToken, onAnswer, pipeline: serverPipeline && withPipeline({ pipeline: serverPipeline, loading, hidesToken: settings.apiToken !== '', log }) });
   const handlePublic = createApi({ ...shared, routes: open.filter(isAllowed), fallback: undefined, maxBodyBytes: 0, cors: undefined, apiToken: '' });

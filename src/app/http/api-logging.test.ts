@@ -32,6 +32,13 @@ test('obfuscated: the operation, and of an invocation only the app', () => {
   expect(told.map((fields) => fields?.method)).toEqual(['SaveState', 'InvokeService', 'InvokeService/shop']);
 });
 
+test('obfuscated: a call to an actor has its type, and its id unless metrics have none', () => {
+  const { log, told } = recorder();
+  const call = callTo('/v1.0/actors/cat/4%2B2/method/meow');
+  for (const actorIds of [undefined, true, false]) createApiLog({ log, obfuscateUrls: true, omitHealthChecks: false, actorIds })(call, route('InvokeActor'), call.incoming.respond(204, [], null), Date.now());
+  expect(told.map((fields) => fields?.method)).toEqual(['InvokeActor/cat.4+2', 'InvokeActor/cat.4+2', 'InvokeActor/cat']);
+});
+
 test('health checks are left out only where that is asked for', () => {
   for (const omitHealthChecks of [true, false]) {
     const { log, told } = recorder();

@@ -2,17 +2,19 @@
 import type { Incoming, RawHeaders } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { counted } from './answer-size.ts';
-import type { HttpCall, Route } from './call.ts';
+import { type HttpCall, type Route, segment } from './call.ts';
 
 export interface ApiLogOptions {
   log: Logger;
   /** The operation's name in place of the path, so that no keys get into the log. */
   obfuscateUrls: boolean;
   omitHealthChecks: boolean;
+  /** Whether the name of a call to an actor has its id (Dapr: as metrics have, spec.metrics.http.increasedCardinality). Default true. */
+  actorIds?: boolean | undefined;
 }
 
 /** Called with each answer of an API whose calls come in as `Measured`. A streamed answer is told when its last byte is gone. */
-export function createApiLog({ log, obfuscateUrls, omitHealthChecks }: ApiLogOptions): (call: HttpCall, route: Route | undefined, response: Response, startedAt: number) => void {
+export function createApiLog({ log, obfuscateUrls, omitHealthChecks, actorIds = true }: ApiLogOptions): (call: HttpCall, route: Route | undefined, response: Response, startedAt: number) => void {
   const scoped = log.scope('dapr.runtime.http-info');
   return (call, route, response, startedAt) => {
     if (omitHealthChecks && route?.name.startsWith('Healthz')) return;
@@ -21,7 +23,7 @@ export function createApiLog({ log, obfuscateUrls, omitHealthChecks }: ApiLogOpt
     const tell = (size: number) =>
       // always: the log level does not silence it
       scoped.always('HTTP API Called', {
-        method: obfuscateUrls ? nameOf(call, route) : `${incoming.method} ${decoded(call.path)}`,
+        method: obfuscateUrls ? nameOf(call, route, actorIds) : `${incoming.method} ${decoded(call.path)}`,
         code: response.status, size, duration: Date.now() - startedAt, ...(useragent ? { useragent } : {}),
       });
     if (!(incoming instanceof Measured)) tell(0);
@@ -30,8 +32,11 @@ export function createApiLog({ log, obfuscateUrls, omitHealthChecks }: ApiLogOpt
   };
 }
 
-/** An invocation is named with the app it goes to, once that is known. */
-const nameOf = (call: HttpCall, route: Route | undefined): string => route?.name ?? (call.invoked === undefined ? 'InvokeService' : `InvokeService/${call.invoked}`);
+/** An invocation is named with the app it goes to, once that is known, or with the actor. */
+function nameOf(call: HttpCall, route: Route | undefined, actorIds: boolean): string {
+  if (route === undefined) return call.invoked === undefined ? 'InvokeService' : `InvokeService/${call.invoked}`;
+  return route.name === 'InvokeActor' ? `InvokeActor/${segment(call, 2)}${actorIds ? `.${segment(call, 3)}` : ''}` : route.name;
+}
 
 function decoded(path: string): string {
   try {

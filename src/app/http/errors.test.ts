@@ -26,3 +26,19 @@ it('every row has a code or a reason, a real status and named holes only', () =>
     expect(row.message.replace(/\{\w+\}/g, ''), name).not.toMatch(/[{}]/);
   }
 });
+
+// rows of Dapr's that no HTTP request reaches: what would is decoded, named or ready before
+it.each([
+  ['badRequest', { error: 'x' }, 400, 'ERR_BAD_REQUEST', 'invalid request: x'],
+  ['malformedRequestData', { error: 'x' }, 500, 'ERR_MALFORMED_REQUEST_DATA', "can't serialize request data field: x"],
+  ['malformedResponse', { error: 'x' }, 500, 'ERR_MALFORMED_RESPONSE', 'x'],
+  ['invokeNotReady', {}, 500, 'ERR_DIRECT_INVOKE', 'invoke API is not ready'],
+  ['pubsubNameEmpty', {}, 404, 'ERR_PUBSUB_EMPTY', 'pubsub name is empty'],
+  ['pubsubTopicEmpty', { pubsub: 'p' }, 404, 'ERR_TOPIC_NAME_EMPTY', 'topic is empty in pubsub p'],
+  ['pubsubNotConfigured', { pubsub: 'p' }, 400, 'ERR_PUBSUB_NOT_CONFIGURED', 'pubsub p is not configured'],
+  ['configurationUnsubscribe', { id: 'i', error: 'x' }, 500, 'ERR_CONFIGURATION_UNSUBSCRIBE', 'failed to unsubscribe to configuration request i: x'],
+  ['stateKeysNotSupported', { store: 's' }, 500, 'ERR_STATE_STORE_NOT_SUPPORTED', 'state store s does not support listing keys'],
+  ['stateKeys', { store: 's', error: 'x' }, 500, 'ERR_STATE_KEYS', 'failed listing keys of state store s: x'],
+] as const)('%s', (is, holes, status, errorCode, message) => {
+  expect(errorBody(fail(is, holes))).toEqual({ status, text: JSON.stringify({ errorCode, message }) });
+});
