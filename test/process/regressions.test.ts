@@ -1,6 +1,7 @@
 // Defects that Dapr shipped and mended in 1.17 and 1.18 (its release notes), asked of this sidecar from outside; those that a recording or a test nearer to the source shows are not repeated here.
 import { once } from 'node:events';
 import { createServer, request as send } from 'node:http';
+import { createServer as createHttp2 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -80,6 +81,27 @@ describe('invocation: bodies travel while they come', () => {
     for await (const piece of response) text += String(piece);
     expect([response.statusCode, text.startsWith('heard piece 1.;'), text.endsWith('end')]).toEqual([200, true, true]);
   });
+});
+
+test('invocation: an app that speaks HTTP/2 without TLS: the answer is whole, also under a policy, also behind another sidecar', async () => {
+  const app = createHttp2((incoming, outgoing) => {
+    incoming.resume();
+    outgoing.writeHead(incoming.url === '/fails' ? 500 : 200, { 'content-type': 'text/plain', 'content-length': 300_000 });
+    // the head is there well before the body
+    setTimeout(() => outgoing.end('x'.repeat(300_000)), 150);
+  });
+  await once(app.listen(0, '127.0.0.1'), 'listening');
+  ends.push(async () => app.close());
+  const policies = { policies: { timeouts: { t: '3s' }, retries: { r: { duration: '10ms', maxRetries: 1 } } }, targets: { apps: { callee: { timeout: 't', retry: 'r' } } } };
+  const resources = { 'r.yaml': JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Resiliency', metadata: { name: 'r' }, spec: policies }) };
+  const callee = await sidecarWith({ flags: ['--app-id=callee', '--app-protocol=h2c', `--app-port=${(app.address() as AddressInfo).port}`], resources, waitFor: 'ready' });
+  const caller = await sidecarWith({ flags: ['--app-id=caller'], resources, config: configuration(knows({ callee })) });
+  for (const { http } of [callee, caller]) {
+    for (const [path, status] of [['/fine', 200], ['/fails', 500]] as const) {
+      const answer = await fetch(`${http}/v1.0/invoke/callee/method${path}`, { method: 'POST', body: 'x' });
+      expect([answer.status, (await answer.text()).length]).toEqual([status, 300_000]);
+    }
+  }
 });
 
 test('invocation: a body that middleware makes shorter or longer has the length it then has, in both directions', async () => {
