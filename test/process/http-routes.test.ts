@@ -29,7 +29,7 @@ beforeAll(async () => {
         'e.yaml': component('locks', 'lock.in-memory'),
         'f.yaml': component('conf', 'configuration.in-memory', { items: '{"a":"1"}' }),
       },
-      flags: [`--app-port=${app.port}`],
+      flags: [`--app-port=${app.port}`, '--max-body-size=64Ki'],
       env: { SECRET_WORD: 'swordfish' },
       waitFor: 'ready',
     }),
@@ -219,10 +219,27 @@ describe('errors', () => {
   test.each(rows)('%s %s', async (line, body, answer, headers = []) => {
     expectAnswer(await ask(full, line, body, headers), answer);
   });
-  test.each(['null', '{', '{} x', '{"instanceId":1}'])('a workflow call whose body is %s', async (body) => {
-    const answer = await ask(full, 'POST /v1.0/workflows/dapr/i/pause', body);
-    expect([answer.status, answer.type]).toEqual([400, 'application/json']);
-    expect(answer.body).toMatch(/^\{"errorCode":"ERR_MALFORMED_REQUEST","message":"failed deserializing HTTP body: [^"]/);
+  const messages = ['POST /v1.0/workflows/dapr/i/pause', 'POST /v1.0-alpha1/conversation/x/converse', 'POST /v1.0-alpha1/subtlecrypto/x/sign', 'DELETE /v1.0/actors/T/1/timers/r', 'DELETE /v1.0/actors/T/1/reminders/r', 'POST /v1.0/jobs/j', 'POST /v1.0-alpha1/lock/locks'];
+  // elsewhere the body of a GET cannot be read
+  const onNode = (process.env.OUTRIGGER_RUNTIME ?? 'node') !== 'node' ? [] : ['GET /v1.0/workflows/dapr/i', 'GET /v1.0/metadata', 'GET /v1.0/secrets/vault/SECRET_WORD', 'GET /v1.0/secrets/nope/bulk'];
+  test.each([...messages, ...onNode])('a body that is no message: %s', async (line) => {
+    for (const body of ['null', '[]', '{', '{} x']) {
+      const answer = await ask(full, line, body);
+      expect([body, answer.status, answer.type]).toEqual([body, 400, 'application/json']);
+      expect(answer.body).toMatch(/^\{"errorCode":"ERR_MALFORMED_REQUEST","message":"failed deserializing HTTP body: [^"]/);
+    }
+  });
+  test.each(['POST /v1.0/actors/T/1/state', 'PUT /v1.0/actors/T/1/reminders/r', 'PUT /v1.0/actors/T/1/timers/r'])('a body that is no JSON or another value: %s', async (line) => {
+    expectAnswer(await ask(full, line, ''), malformed('failed deserializing HTTP body: EOF'));
+    for (const body of ['{', '"x"']) expect(JSON.parse((await ask(full, line, body)).body)).toMatchObject({ errorCode: 'ERR_MALFORMED_REQUEST' });
+  });
+  test('a body above the limit: how it is read decides', async () => {
+    const big = 'x'.repeat(70_000);
+    for (const line of ['POST /v1.0/workflows/dapr/W/start', 'POST /v1.0/workflows/dapr/i/raiseEvent/e', 'POST /v1.0-alpha1/conversation/x/converse', 'POST /v1.0-alpha1/subtlecrypto/x/sign', 'POST /v1.0/jobs/j', 'POST /v1.0-alpha1/lock/locks', 'POST /v1.0-alpha1/state/mem/query', 'PUT /v1.0/metadata/big']) {
+      expect([line, plain(await ask(full, line, big))]).toEqual([line, error(400, 'ERR_BODY_READ', 'failed to read request body: stream too large')]);
+    }
+    expectAnswer(await ask(full, 'POST /v1.0/actors/T/1/state', `"${big}"`), malformed('failed deserializing HTTP body: stream too large'));
+    expectAnswer(await ask(full, 'PUT /v1.0-alpha1/crypto/x/encrypt', big), noCrypto);
   });
   test('an illegal key, with all that is empty in its details', async () => {
     const text = "api error: code = InvalidArgument desc = input key/keyPrefix 'a||b' can't contain '||'";

@@ -2,7 +2,7 @@
 import type { Context } from 'hono';
 import type { CallContext } from '../../core/context.ts';
 import { fail } from '../../core/errors.ts';
-import { GoJsonError, parseFirst, parseWhole, textOfBytes } from '../../core/go-json.ts';
+import { GoJsonError, parseFirst, textOfBytes } from '../../core/go-json.ts';
 import { BodyBroken, BodyTooLarge, hasHeader, type Incoming, type RawHeaders } from '../../core/host.ts';
 import { type AnswerSize, sized } from './answer-size.ts';
 import { queryUnescape, readTarget } from './path.ts';
@@ -115,18 +115,6 @@ export async function universalBody(call: HttpCall): Promise<Uint8Array> {
     return await call.incoming.bytes(call.maxBody);
   } catch (error) {
     if (error instanceof BodyTooLarge || error instanceof BodyBroken) throw fail('bodyRead', { error: error.message });
-    throw error;
-  }
-}
-
-/** "Universal" handlers parse the body of every request, GET too, though nothing in it may matter. Rejects with what is wrong with it. */
-export async function checkBody(call: HttpCall): Promise<void> {
-  if (!call.incoming.hasBody) return;
-  const text = textOfBytes(await universalBody(call));
-  try {
-    if (text !== '') parseWhole(text);
-  } catch (error) {
-    if (error instanceof GoJsonError) throw fail('malformedBody', { error: error.message });
     throw error;
   }
 }

@@ -2,7 +2,8 @@
 import { goStringify, textOfBytes } from '../../core/go-json.ts';
 import { printTexts } from '../../core/json-exact.ts';
 import type { MetadataBlock } from '../../blocks/metadata/metadata.ts';
-import { callOf, checkBody, empty, type Handler, json, type Route, segment, universalBody } from './call.ts';
+import { callOf, empty, type Handler, json, type Route, segment, universalBody } from './call.ts';
+import { checkBody } from './proto-body.ts';
 
 export function metadataRoutes(metadata: MetadataBlock): Route[] {
   const get: Handler = async (c) => {

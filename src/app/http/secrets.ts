@@ -1,7 +1,8 @@
 // HTTP routes of the secrets building block.
 import { printExact } from '../../core/json-exact.ts';
 import type { SecretsBlock } from '../../blocks/secrets/secrets.ts';
-import { callOf, checkBody, empty, type Handler, type HttpCall, json, type Route, segment } from './call.ts';
+import { callOf, empty, type Handler, type HttpCall, json, type Route, segment } from './call.ts';
+import { checkBody } from './proto-body.ts';
 import { queryMetadata } from './path.ts';
 
 export function secretsRoutes(secrets: SecretsBlock): Route[] {
