@@ -34,7 +34,7 @@ const definition = (type: string, more: Partial<AnyDefinition> = {}): AnyDefinit
 });
 const row = (d: AnyDefinition): ManifestRow => ({ type: d.type, ...(d.aliases ? { aliases: d.aliases } : {}), ...(d.versions ? { versions: d.versions } : {}), ...(d.defaultVersion ? { defaultVersion: d.defaultVersion } : {}), load: async () => ({ default: d }) });
 const manifest: Manifest = [
-  row(definition('state.good')), row(definition('pubsub.good')), row(definition('middleware.http.good')), row(definition('secretstores.good')), row(definition('lock.good')),
+  row(definition('state.good')), row(definition('pubsub.good')), row(definition('middleware.http.good')), row(definition('secretstores.good')), row(definition('lock.good')), row(definition('middleware.http.wasm')),
   row(definition('state.elsewhere', { runtimes: ['workers'] })),
   { type: 'state.left-out' },
 ];
@@ -46,14 +46,14 @@ const component = (name: string, type = 'state.good', more: Partial<ComponentRes
 };
 const needs = (store: string, secret = 's'): Partial<ComponentResource> => ({ secretStore: store, metadata: [{ name: 'password', secretKeyRef: { name: secret, key: '' } }] });
 
-function start(options: { deny?: string[]; env?: Record<string, string> } = {}) {
+function start(options: { deny?: string[]; env?: Record<string, string>; wasmStrictSandbox?: boolean } = {}) {
   opened.length = 0;
   closed = [];
   const lines: string[] = [];
   const log = createLogger({ appId: '', instance: '', version: '', write: (line) => lines.push(`${/level=(\w+)/.exec(line)![1]}: ${/msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]?.replaceAll('\\"', '"')}`) });
   const components = createComponentStore();
   const host = { runtime: 'node', env: options.env ?? {} } as unknown as Host;
-  const processor = createProcessor({ host, manifest, log, components, appId: 'app', namespace: '', ...(options.deny ? { deny: options.deny } : {}) });
+  const processor = createProcessor({ host, manifest, log, components, appId: 'app', namespace: '', ...(options.deny ? { deny: options.deny } : {}), ...(options.wasmStrictSandbox === undefined ? {} : { wasmStrictSandbox: options.wasmStrictSandbox }) });
   const loaded = () => components.all().map((c) => c.name);
   return { processor, components, lines, loaded, messageOf: (resource: ComponentResource) => processor.load([resource]).then(() => '', (error: Error) => error.message) };
 }
@@ -170,6 +170,13 @@ test('components.deny: types and types with version, exactly; nameless versions 
   await processor.load([component('a'), component('b', 'pubsub.good'), component('c', 'pubsub.good', { version: '' }), component('d', 'cache.redis')]);
   expect(loaded()).toEqual(['b']);
   expect(lines.filter((line) => line.startsWith('warning'))).toEqual(["warning: component 'a' cannot be loaded because components of type 'a (state.good/v1)' are not allowed", "warning: component 'd' cannot be loaded because components of type 'd (cache.redis/v1)' are not allowed"]);
+});
+
+test.each([[true, 'strictSandbox', 'false', { strictSandbox: 'true' }], [true, 'STRICTSANDBOX', 'no', { strictSandbox: 'true' }], [false, 'strictSandbox', 'false', { strictSandbox: 'false' }], [undefined, 'strictSandbox', 'true', { strictSandbox: 'true' }]])('spec.wasm.strictSandbox %s beats what a component says (%s: %s)', async (wasmStrictSandbox, name, value, expected) => {
+  const { processor } = start(wasmStrictSandbox === undefined ? {} : { wasmStrictSandbox });
+  await processor.load([component('w', 'middleware.http.wasm', { values: { [name]: value } }), component('other', 'middleware.http.good', { values: { strictSandbox: 'false' } })]);
+  expect(opened.find((one) => one.name === 'w')?.properties).toEqual(expected);
+  expect(opened.find((one) => one.name === 'other')?.properties).toEqual({ strictSandbox: 'false' });
 });
 
 test('a pub/sub gets its consumerID', async () => {
