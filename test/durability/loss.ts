@@ -39,6 +39,9 @@ const producers = 8;
 const window = 400;
 const drainMs = 90_000;
 
+/** Share of the messages after which no kill begins; the rest waits for the last one, however fast the machine is. */
+const lastKill = 0.95;
+
 export async function measureLoss(row: BrokerRow, { messages, kills, seed, progress = () => {} }: LossOptions): Promise<LossReport> {
   const random = generator(seed);
   const started = Date.now();
@@ -62,7 +65,7 @@ export async function measureLoss(row: BrokerRow, { messages, kills, seed, progr
     let repeated = 0;
     const produce = async (producer: string, share: number) => {
       for (let number = 0; number < share; number++) {
-        while (acknowledged.size - received.distinct() > window) await sleep(5);
+        while (acknowledged.size - received.distinct() > window || (begun < plan.length && acknowledged.size >= messages * lastKill)) await sleep(5);
         while (!(await publish(sender.current(), producer, number))) {
           repeated++;
           await sleep(20);
@@ -76,7 +79,8 @@ export async function measureLoss(row: BrokerRow, { messages, kills, seed, progr
     };
     const killed: Record<string, number> = Object.fromEntries(Object.keys(victims).map((name) => [name, 0]));
     // Each in turn, at a random moment of its stretch of the run.
-    const plan = Array.from({ length: kills }, (_, i) => ({ victim: Object.keys(victims)[i % Object.keys(victims).length] as string, at: ((i + random()) / kills) * messages * 0.95 }));
+    const plan = Array.from({ length: kills }, (_, i) => ({ victim: Object.keys(victims)[i % Object.keys(victims).length] as string, at: ((i + random()) / kills) * messages * lastKill }));
+    let begun = 0;
     let over = false;
     const havoc = async () => {
       for (const { victim, at } of plan) {
@@ -84,6 +88,7 @@ export async function measureLoss(row: BrokerRow, { messages, kills, seed, progr
         if (over) return;
         await sleep(random() * 50);
         progress(`${row.name}: ${acknowledged.size} acknowledged, ${received.distinct()} delivered: kill -9 ${victim}`);
+        begun++;
         killed[victim] = (killed[victim] as number) + 1;
         await (victims[victim] as () => Promise<void>)();
       }
