@@ -232,6 +232,12 @@ export function hasHeader(headers: readonly string[], name: string): boolean {
   return false;
 }
 
+/** The headers but those of these names, which are in lower case. */
+export const withoutHeaders = (headers: readonly string[], names: readonly string[]): RawHeaders => headers.filter((_, i) => !names.includes((headers[i - (i % 2)] as string).toLowerCase()));
+
+/** What is said of a packed body, and no longer true of the unpacked one. */
+export const packedHeaders: readonly string[] = ['content-encoding', 'content-length'];
+
 /** First value of a header, undefined when absent. `name` in lower case. */
 export function headerOf(headers: readonly string[], name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {

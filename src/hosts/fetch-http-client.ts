@@ -1,5 +1,5 @@
 // Outbound HTTP on fetch, for Bun, Deno and Workers: what fetch refuses is taken out first, what it changes is put right.
-import { HttpFailure, headerOf, type HttpPort, type HttpRequest, type HttpResponse, type RawHeaders } from '../core/host.ts';
+import { HttpFailure, headerOf, type HttpPort, type HttpRequest, type HttpResponse, packedHeaders, type RawHeaders, withoutHeaders } from '../core/host.ts';
 import { sendFollowing } from './redirects.ts';
 
 /** Where the runtimes' fetch differ. */
@@ -141,7 +141,7 @@ async function answerOf(response: Response, method: string, undone: readonly str
   });
   if (cookies) for (const cookie of response.headers.getSetCookie()) headers.push('set-cookie', cookie);
   if (method === 'HEAD' || status === 204 || status === 304 || length === '0') return { status, headers, body: null };
-  if (undone.length > 0 && encoding !== undefined && undone.includes(encoding.trim().toLowerCase())) return { status, headers: unpackedHeaders(headers), body: response.body };
+  if (undone.length > 0 && encoding !== undefined && undone.includes(encoding.trim().toLowerCase())) return { status, headers: withoutHeaders(headers, packedHeaders), body: response.body };
   if (length === undefined || Number(length) > smallAnswer) return { status, headers, body: response.body };
   // Not looked at before: on Bun that makes a stream of it, which costs as much as the whole call.
   try {
@@ -151,9 +151,6 @@ async function answerOf(response: Response, method: string, undone: readonly str
     return { status, headers, body: new ReadableStream({ start: (controller) => controller.error(new HttpFailure('reset', 'unexpected EOF', cause)) }) };
   }
 }
-
-/** What is said of a body is no longer true once the runtime has unpacked it. */
-const unpackedHeaders = (headers: RawHeaders): RawHeaders => headers.filter((_, i) => !['content-encoding', 'content-length'].includes(headers[i - (i % 2)] as string));
 
 /** No two runtimes say alike why there was no answer; the text of all causes tells. */
 function failureOf(error: unknown, origin: string, signal: AbortSignal | undefined): HttpFailure {

@@ -1,13 +1,11 @@
 // bindings.mysql: statements of the app's own, in MySQL or MariaDB.
 import { defineBinding } from '../../blocks/bindings/port.ts';
-import { AdapterError, textOf } from '../../core/errors.ts';
-import { utf8 } from '../../core/go-json.ts';
+import { textOf } from '../../core/errors.ts';
 import { field, schema } from '../../core/metadata.ts';
 import { readTextFile } from '../../core/text-file.ts';
 import { type MysqlDsn, parseMysqlDsn } from '../mysql/dsn.ts';
 import { openMysql } from '../mysql/pool.ts';
-import { sqlOperations, sqlRequest } from './sql-request.ts';
-import { stopwatch } from './stopwatch.ts';
+import { sqlBinding } from './sql-binding.ts';
 
 export default defineBinding({
   type: 'bindings.mysql',
@@ -38,34 +36,7 @@ export default defineBinding({
     const pool = await openMysql(dsn, options).catch((error) => {
       throw new Error(`unable to ping the DB: ${textOf(error)}`, { cause: error });
     });
-    let closing: Promise<void> | undefined;
-    const close = (): Promise<void> => {
-      closing ??= pool.close();
-      return closing;
-    };
-    return {
-      operations: sqlOperations,
-      invoke: async (request) => {
-        const { operation } = request;
-        if (operation === 'close') {
-          await close();
-          return null;
-        }
-        if (closing !== undefined) throw new AdapterError('unavailable', 'component is closed');
-        const { sql, parameters } = sqlRequest(request);
-        const took = stopwatch();
-        try {
-          if (operation === 'exec') {
-            const count = await pool.exec(sql, parameters);
-            return { data: new Uint8Array(0), metadata: { operation, sql, 'rows-affected': String(count), ...took() } };
-          }
-          return { data: utf8(await pool.query(sql, parameters)), metadata: { operation, sql, ...took() } };
-        } catch (error) {
-          throw error instanceof AdapterError ? new AdapterError(error.kind, `error executing query: ${error.message}`, error) : error;
-        }
-      },
-      close,
-    };
+    return sqlBinding(pool);
   },
 });
 

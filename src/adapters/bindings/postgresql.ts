@@ -1,14 +1,12 @@
 // bindings.postgresql: statements of the app's own, in PostgreSQL.
 import { defineBinding } from '../../blocks/bindings/port.ts';
-import { AdapterError, textOf } from '../../core/errors.ts';
-import { utf8 } from '../../core/go-json.ts';
+import { textOf } from '../../core/errors.ts';
 import { schema } from '../../core/metadata.ts';
 import { postgresConnection, postgresConnectionAliases, postgresConnectionFields } from '../postgresql/connection.ts';
 import { withParameters } from '../postgresql/parameters.ts';
 import { openPostgres } from '../postgresql/pool.ts';
 import { jsonOf } from '../postgresql/values.ts';
-import { sqlOperations, sqlRequest } from './sql-request.ts';
-import { stopwatch } from './stopwatch.ts';
+import { sqlBinding } from './sql-binding.ts';
 
 /** `timeout` is about connecting; a statement runs as long as it needs. */
 const noLimitMs = 2 ** 31 - 1;
@@ -26,37 +24,14 @@ export default defineBinding({
     const pool = await openPostgres(connection, log).catch((error) => {
       throw new Error(`failed to ping the DB: ${textOf(error)}`, { cause: error });
     });
-    let closing: Promise<void> | undefined;
-    const close = (): Promise<void> => {
-      closing ??= pool.close();
-      return closing;
-    };
-    return {
-      operations: sqlOperations,
-      invoke: async (request) => {
-        const { operation } = request;
-        if (operation === 'close') {
-          await close();
-          return null;
-        }
-        if (closing !== undefined) throw new AdapterError('unavailable', 'component is closed');
-        const { sql, parameters } = sqlRequest(request);
-        const took = stopwatch();
-        const statement = { text: sql, timeoutMs: noLimitMs };
-        try {
-          if (operation === 'exec') {
-            const { count } = await withParameters(parameters, (values) => pool.write(statement, values));
-            return { data: new Uint8Array(0), metadata: { operation, sql, 'rows-affected': String(count), ...took() } };
-          }
-          const { types, rows } = await withParameters(parameters, (values) => pool.table(statement, values));
-          const json = rows.map((row) => `[${row.map((value, i) => jsonOf(types[i] as number, value)).join(',')}]`);
-          return { data: utf8(`[${json.join(',')}]`), metadata: { operation, sql, ...took() } };
-        } catch (error) {
-          throw error instanceof AdapterError ? new AdapterError(error.kind, `error executing query: ${counted(error.message)}`, error) : error;
-        }
+    return sqlBinding({
+      exec: async (sql, parameters) => (await withParameters(parameters, (values) => pool.write({ text: sql, timeoutMs: noLimitMs }, values))).count,
+      query: async (sql, parameters) => {
+        const { types, rows } = await withParameters(parameters, (values) => pool.table({ text: sql, timeoutMs: noLimitMs }, values));
+        return `[${rows.map((row) => `[${row.map((value, i) => jsonOf(types[i] as number, value)).join(',')}]`).join(',')}]`;
       },
-      close,
-    };
+      close: () => pool.close(),
+    }, counted);
   },
 });
 

@@ -1,5 +1,6 @@
 // How many bytes the body of an answer has, for logs and metrics.
 import { headerOf, type RawHeaders } from '../../core/host.ts';
+import { tellingEnd } from '../../core/stream-end.ts';
 import { utf8Length } from '../../core/utf8-length.ts';
 
 export type AnswerBody = Uint8Array | string | ReadableStream<Uint8Array> | null;
@@ -21,34 +22,7 @@ export function sized(size: AnswerSize, headers: RawHeaders, body: AnswerBody): 
   }
   let stream = body;
   size.bytes = new Promise((done) => {
-    stream = counted(body, done);
+    stream = tellingEnd(body, done);
   });
   return stream;
-}
-
-/** The same stream; `done` learns how many bytes went through, however it ends. */
-export function counted(body: ReadableStream<Uint8Array>, done: (bytes: number) => void): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  let bytes = 0;
-  return new ReadableStream({
-    pull: async (controller) => {
-      try {
-        const { done: over, value } = await reader.read();
-        if (over) {
-          done(bytes);
-          controller.close();
-        } else {
-          bytes += value.length;
-          controller.enqueue(value);
-        }
-      } catch (error) {
-        done(bytes);
-        controller.error(error);
-      }
-    },
-    cancel: (reason) => {
-      done(bytes);
-      return reader.cancel(reason);
-    },
-  });
 }

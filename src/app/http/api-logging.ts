@@ -1,7 +1,7 @@
 // One log line per API call (Dapr: pkg/api/http/server.go, useAPILogging): what was called, the answer's code and size, how long it took.
 import type { Incoming, RawHeaders } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
-import { counted } from './answer-size.ts';
+import { tellingEnd } from '../../core/stream-end.ts';
 import { type HttpCall, type Route, segment } from './call.ts';
 
 export interface ApiLogOptions {
@@ -71,7 +71,7 @@ export class Measured implements Incoming {
     }
     let counting = body;
     this.sent = new Promise((done) => {
-      counting = counted(body, done);
+      counting = tellingEnd(body, done);
     });
     return this.#inner.respond(status, headers, counting);
   }

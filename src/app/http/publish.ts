@@ -4,7 +4,7 @@ import { DaprError } from '../../core/errors.ts';
 import { fromBase64 } from '../../core/base64.ts';
 import { GoJsonError, goStringify, parseFirst, stringMap, struct, string, textOfBytes, utf8 } from '../../core/go-json.ts';
 import { entriesOf, type Exact, parseExact, printExact } from '../../core/json-exact.ts';
-import { newSpan, readTraceparent } from '../../core/traceparent.ts';
+import { newSpan } from '../../core/traceparent.ts';
 import { errorOfStatus, type Span, SpanKind } from '../observability/tracing/span.ts';
 import type { TracingRules } from '../observability/tracing/tracing.ts';
 import { isBinary, isCloudEvent, isJson, isText } from '../../blocks/pubsub/content-type.ts';

@@ -1,7 +1,8 @@
 // The channel to the app beside this sidecar: where it listens, the token it is shown, how many requests it gets at once.
 import type { AppChannel, AppRequest } from '../../blocks/invoke/app-channel.ts';
 import type { CallContext } from '../../core/context.ts';
-import { hasHeader, type Host, HttpFailure, type HttpRequest, type HttpResponse, type RawHeaders } from '../../core/host.ts';
+import { hasHeader, type Host, HttpFailure, type HttpRequest, type HttpResponse, type RawHeaders, withoutHeaders } from '../../core/host.ts';
+import { tellingEnd } from '../../core/stream-end.ts';
 import type { Settings } from '../settings.ts';
 import { createTurns } from './turns.ts';
 
@@ -36,7 +37,7 @@ export function createAppChannel(settings: Settings, host: Host, { isHealthy = (
       try {
         const response = await post(request, context);
         if (!(response.body instanceof ReadableStream)) release();
-        else response.body = whenConsumed(response.body, release);
+        else response.body = tellingEnd(response.body, release); // the turn is held until then
         return response;
       } catch (error) {
         release();
@@ -58,27 +59,5 @@ function complete(headers: RawHeaders, appToken: string, { traceparent, tracesta
   if (baggage !== '' && !hasHeader(headers, 'Baggage')) more.push('Baggage', baggage);
   if (appToken === '') return more.length === 0 ? headers : headers.concat(more);
   more.push('Dapr-Api-Token', appToken);
-  return headers.filter((_, i) => (headers[i - (i % 2)] as string).toLowerCase() !== 'dapr-api-token').concat(more);
-}
-
-/** A turn is held until the answer has been read to its end, was cut, or nobody wants the rest. */
-function whenConsumed(stream: ReadableStream<Uint8Array>, done: () => void): ReadableStream<Uint8Array> {
-  const reader = stream.getReader();
-  return new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      try {
-        const { done: ended, value } = await reader.read();
-        if (!ended) return controller.enqueue(value);
-        done();
-        controller.close();
-      } catch (error) {
-        done();
-        controller.error(error);
-      }
-    },
-    cancel: async (reason) => {
-      done();
-      await reader.cancel(reason);
-    },
-  }, { highWaterMark: 0 });
+  return withoutHeaders(headers, ['dapr-api-token']).concat(more);
 }

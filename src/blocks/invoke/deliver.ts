@@ -1,5 +1,5 @@
 // Handing one call to something that speaks HTTP (the own app, an HTTPEndpoint, a URL): what Go's client adds on the way and undoes on the way back.
-import { HttpFailure, headerOf, type HttpResponse, type RawHeaders } from '../../core/host.ts';
+import { HttpFailure, headerOf, type HttpResponse, packedHeaders, withoutHeaders } from '../../core/host.ts';
 
 /** The text of a failed call, as Go's net/http client words it. */
 const urlError = (method: string, url: string, failure: HttpFailure): string =>
@@ -8,11 +8,7 @@ const urlError = (method: string, url: string, failure: HttpFailure): string =>
 /** An answer packed with gzip only because the sidecar asked for it is unpacked again; Go's transport does the same. */
 export function unpacked(response: HttpResponse): HttpResponse {
   if (response.body === null || headerOf(response.headers, 'content-encoding')?.toLowerCase() !== 'gzip') return response;
-  const headers: RawHeaders = [];
-  for (let i = 0; i < response.headers.length; i += 2) {
-    const name = (response.headers[i] as string).toLowerCase();
-    if (name !== 'content-encoding' && name !== 'content-length') headers.push(response.headers[i] as string, response.headers[i + 1] as string);
-  }
+  const headers = withoutHeaders(response.headers, packedHeaders);
   const packed = response.body instanceof ReadableStream ? response.body : new Blob([response.body as Uint8Array<ArrayBuffer>]).stream();
   return { status: response.status, headers, body: packed.pipeThrough(new DecompressionStream('gzip') as unknown as ReadableWritablePair<Uint8Array, Uint8Array>) };
 }

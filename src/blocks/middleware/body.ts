@@ -1,5 +1,6 @@
 // Bodies between the handlers of a pipeline: made from what is there, read only by those who need them.
 import { readBody } from '../../core/body.ts';
+import { tellingEnd } from '../../core/stream-end.ts';
 import type { MiddlewareAnswer, MiddlewareBody } from './port.ts';
 
 const streamOf = (bytes: Uint8Array): ReadableStream<Uint8Array> => new ReadableStream({ start: (controller) => { if (bytes.length > 0) controller.enqueue(bytes); controller.close(); } });
@@ -26,25 +27,5 @@ export function whenSent(answer: MiddlewareAnswer, done: () => void): Middleware
     done();
     return answer;
   }
-  const reader = body.getReader();
-  return {
-    ...answer,
-    body: new ReadableStream<Uint8Array>({
-      pull: async (controller) => {
-        try {
-          const { done: ended, value } = await reader.read();
-          if (!ended) return controller.enqueue(value);
-          done();
-          controller.close();
-        } catch (error) {
-          done();
-          controller.error(error);
-        }
-      },
-      cancel: (reason) => {
-        done();
-        return reader.cancel(reason);
-      },
-    }, { highWaterMark: 0 }),
-  };
+  return { ...answer, body: tellingEnd(body, done) };
 }

@@ -1,4 +1,5 @@
 // middleware.http.uppercase: bodies in capital letters (Dapr: cmd/daprd/components/middleware_http_uppercase.go). For tests.
+import { withoutHeaders } from '../../../core/host.ts';
 import { schema } from '../../../core/metadata.ts';
 import { defineHttpMiddleware, type MiddlewareAnswer, type MiddlewareBody } from '../../../blocks/middleware/port.ts';
 import * as z from 'zod';
@@ -51,7 +52,5 @@ const capitalBytes = (bytes: Uint8Array): Uint8Array => encoder.encode(capitals(
 const inCapitals = (body: MiddlewareBody): MiddlewareBody => ({ length: undefined, bytes: async () => capitalBytes(await body.bytes()), stream: () => capitalStream(body.stream()) });
 
 function answerInCapitals({ status, headers, body }: MiddlewareAnswer): MiddlewareAnswer {
-  const list: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) if ((headers[i] as string).toLowerCase() !== 'content-length') list.push(headers[i] as string, headers[i + 1] as string);
-  return { status, headers: list, body: body === null ? null : typeof body === 'string' ? capitals(body) : body instanceof Uint8Array ? capitalBytes(body) : capitalStream(body) };
+  return { status, headers: withoutHeaders(headers, ['content-length']), body: body === null ? null : typeof body === 'string' ? capitals(body) : body instanceof Uint8Array ? capitalBytes(body) : capitalStream(body) };
 }

@@ -1,7 +1,7 @@
 // middleware.http.wasm: a WebAssembly guest that speaks the http-wasm handler ABI sees requests and answers (Dapr runs it on wazero, we on the runtime's own WebAssembly).
 import { bodyOf, brokenBody, answerBytes } from '../../../blocks/middleware/body.ts';
 import { textOf } from '../../../core/errors.ts';
-import type { Host } from '../../../core/host.ts';
+import { type Host, withoutHeaders } from '../../../core/host.ts';
 import type { Logger } from '../../../core/log.ts';
 import { field, schema } from '../../../core/metadata.ts';
 import { defineHttpMiddleware, type MiddlewareAnswer, type MiddlewareRequest, type Next } from '../../../blocks/middleware/port.ts';
@@ -93,7 +93,7 @@ export default defineHttpMiddleware({
       }
       exchange.responseBody = await answerBytes(answer);
       guest.handleResponse(context, 0);
-      return { status: exchange.status, headers: exchange.responseHeaders.flatMap((name, i, list) => (i % 2 === 0 && name.toLowerCase() !== 'content-length' ? [name, list[i + 1] as string] : [])), body: exchange.responseBody };
+      return { status: exchange.status, headers: withoutHeaders(exchange.responseHeaders, ['content-length']), body: exchange.responseBody };
     };
 
     return {
