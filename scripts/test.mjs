@@ -7,7 +7,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join, resolve } from 'node:path';
+import { delimiter, join, relative, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
 const bin = (name) => join(root, 'node_modules/.bin', name);
@@ -27,7 +27,7 @@ const stages = {
   types: { command: [node, bin('tsc'), '--noEmit'], minutes: 4 },
   imports: { command: existsSync(importCheck) ? [node, importCheck] : undefined, minutes: 1 },
   build: { command: ['npm', 'run', '--silent', 'build'], minutes: 4 },
-  suites: { command: [node, bin('vitest'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${join(reports, 'suites')}`], minutes: 8, live: true, count: countSuites },
+  suites: { command: vitest('suites'), minutes: 8, live: true, count: countSuites, again: suitesAgain },
   wire: { command: [node, join(root, 'test/wire/run.ts'), '--jobs', '4', '--minutes', '5', '--again', '--report', join(reports, 'wire')], minutes: 6, live: true, count: countWire },
 };
 const quick = ['lint', 'types', 'imports', 'build'];
@@ -41,6 +41,8 @@ if (unknown.length) {
 const wanted = (name) => chosen.length === 0 || chosen.includes(name);
 
 const results = [];
+/** What failed, for the last lines: nobody wants to look for it among thousands. */
+const failures = [];
 if (await install()) {
   await Promise.all(quick.filter(wanted).map(perform));
   const built = !results.some(({ name, failed }) => name === 'build' && failed);
@@ -71,7 +73,12 @@ async function perform(name) {
   if (!stage.command) return;
   console.log(`> ${name}`);
   const started = Date.now();
-  const { ok, note, output } = await run(stage);
+  let { ok, note, output } = await run(stage);
+  const second = !ok && note === undefined ? stage.again?.() : undefined;
+  if (second) {
+    console.log(`> ${name}: what failed runs once more, alone`);
+    ({ ok, note } = await run(second));
+  }
   if (!ok && !stage.live) console.log(`--- ${name} failed ---\n${output}`);
   const counts = stage.count?.(ok) ?? { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
   results.push({ name, seconds: (Date.now() - started) / 1000, note, ...counts });
@@ -111,13 +118,39 @@ function killGroup(child) {
   }
 }
 
+function vitest(report, ...more) {
+  return [node, bin('vitest'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${join(reports, report)}`, ...more];
+}
+
+/** `file > test` of each that failed; a file that cannot even be loaded has no tests, but it failed. */
+function failedTests({ testResults }) {
+  return testResults.flatMap(({ name, status, assertionResults }) => {
+    const file = relative(root, name);
+    const failed = assertionResults.filter((test) => test.status === 'failed').map(({ fullName }) => `${file} > ${fullName}`);
+    return status === 'failed' && failed.length === 0 ? [file] : failed;
+  });
+}
+
+/**
+ * The files of a few failed tests, one after the other on a machine with nothing else to do: many start servers and look at the clock.
+ * What passes there counts as passed and is named; what fails twice has failed.
+ */
+function suitesAgain() {
+  const first = readReport('suites');
+  const files = first && [...new Set(failedTests(first).map((test) => test.split(' > ')[0]))];
+  if (!files || files.length === 0 || files.length > 3) return undefined;
+  return { command: vitest('suites-again', '--maxWorkers=1', ...files), minutes: 3, live: true };
+}
+
 function countSuites(ok) {
   const report = readReport('suites');
   if (!report) return { passed: 0, failed: 1, skipped: 0 };
-  // a file that cannot even be loaded has no tests to count, but it failed
-  const broken = report.testResults.filter(({ status, assertionResults }) => status === 'failed' && !assertionResults.some((test) => test.status === 'failed')).length;
-  const failed = report.numFailedTests + broken;
-  return { passed: report.numPassedTests, failed: failed || (ok ? 0 : 1), skipped: report.numPendingTests + report.numTodoTests };
+  const first = failedTests(report);
+  const again = readReport('suites-again');
+  const failed = again ? failedTests(again) : first;
+  failures.push(...failed.map((test) => `FAILED ${test}`), ...first.filter((test) => !failed.includes(test)).map((test) => `passed only when run again: ${test}`));
+  const mended = again ? Math.max(0, first.length - failed.length) : 0;
+  return { passed: report.numPassedTests + mended, failed: failed.length || (ok ? 0 : 1), skipped: report.numPendingTests + report.numTodoTests };
 }
 
 function countWire(ok) {
@@ -140,6 +173,7 @@ function report() {
     console.log(`${failed ? 'FAILED' : 'ok    '} ${name.padEnd(8)} ${`${seconds.toFixed(1)} s`.padStart(8)}   ${line(passed, failed, skipped)}${note ? `   (${note})` : ''}`);
   }
   process.exitCode = sum('failed') ? 1 : 0;
+  if (failures.length > 0) console.log(`\n${failures.join('\n')}`);
   console.log(`\n${line(sum('passed'), sum('failed'), sum('skipped'))}`);
 }
 
