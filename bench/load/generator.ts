@@ -41,7 +41,7 @@ export async function run(job: Job): Promise<Result> {
   const end = begin + job.ms;
   const samples: number[] = [];
   let errors = 0;
-  let due = 0; // of a fixed rate: what should have been started within the measured time
+  let due = 0; // of a fixed rate: what is meant to start within the measured time
 
   // Per connection: when its request was meant to start; -1 while it is free.
   const started = new Float64Array(job.connections).fill(-1);
@@ -76,9 +76,9 @@ export async function run(job: Job): Promise<Result> {
     const gap = (1000 * entries) / job.rate;
     for (let next = performance.now(); next < end; ) {
       for (let now = performance.now(); next <= now && next < end; next += gap) {
-        if (next >= begin) due++;
         const slot = free.pop();
         const at = now - next < timerSlackMs ? now : next;
+        if (at >= begin && at < end) due++; // as completed() counts
         if (slot === undefined) late.push(at);
         else begun(slot, at);
       }
