@@ -156,7 +156,7 @@ describe(type, () => {
     [{ accountName: '' }, 'missing or empty accountName field from metadata'],
     [{ containerName: '' }, 'missing or empty containerName field from metadata'],
     [{ publicAccessLevel: 'all' }, 'invalid public access level: all; allowed: [blob container]'],
-    [{ accountKey: '' }, /Microsoft Entra ID is not supported/],
+    [{ accountKey: '', azureAuthMethods: 'none' }, "invalid token credentials with error: all Azure auth methods have been disabled with auth method 'None'"],
     [{ accountKey: 'AAAA' }, /^failed to create Azure Storage container refused: PUT .*RESPONSE 403/],
     [{ connectionString: 'AccountName=x' }, /^cannot init blob storage container client with connection string: /],
   ] as [Record<string, string>, string | RegExp][])('%j is refused', async (metadata, message) => {

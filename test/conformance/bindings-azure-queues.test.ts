@@ -84,7 +84,7 @@ describe(type, () => {
     [{ pollingInterval: '99ms' }, "invalid value for 'pollingInterval': must be greater than 100ms"],
     [{ ttl: '-1' }, "ttl value must be higher than zero: actual is '-1'"],
     [{ accountKey: 'no base64!' }, /^invalid shared key credentials with error: /],
-    [{ accountKey: '' }, /Microsoft Entra ID is not supported/],
+    [{ accountKey: '', azureAuthMethods: 'none' }, "invalid token credentials with error: all Azure auth methods have been disabled with auth method 'None'"],
     [{ accountKey: 'AAAA' }, /RESPONSE 403, ERROR CODE: AuthenticationFailed/],
   ] as [Record<string, string>, string | RegExp][])('%j is refused', async (metadata, message) => {
     await expect(open('queue', metadata)).rejects.toMatchObject({ message: typeof message === 'string' ? message : expect.stringMatching(message) });

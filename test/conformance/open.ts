@@ -12,13 +12,13 @@ export const testLog: Logger = createLogger({ appId: 'conformance', instance: 't
 export const testHost = (): Host => createNodeHost({ runtime: 'node', http: createNodeHttpClient(), address: '127.0.0.1', write: (line) => void lines.push(line) });
 
 /** Rejects as loading would; the name is `store`. */
-export async function openComponent<Port extends Closable>(type: string, metadata: Record<string, string>, options: { version?: string; initTimeoutMs?: number } = {}): Promise<Loaded<Port>> {
+export async function openComponent<Port extends Closable>(type: string, metadata: Record<string, string>, options: { version?: string; initTimeoutMs?: number; host?: Host } = {}): Promise<Loaded<Port>> {
   const version = options.version ?? 'v1';
   const row = manifest.find((r) => r.type === type && (r.versions === undefined || r.versions.includes(version)));
   if (row?.load === undefined) throw new Error(`${type}/${version} is not in the manifest`);
   const definition = (await row.load()).default;
   const port = (await definition.open(definition.metadata.parse(metadata), {
-    host: testHost(),
+    host: options.host ?? testHost(),
     log: testLog,
     name: 'store',
     appId: 'conformance',

@@ -10,15 +10,15 @@ export const azuriteAccount = { accountName: 'devstoreaccount1', accountKey: 'Eb
 
 const packages = resolve(import.meta.dirname, '../../node_modules');
 
-/** One of its services, without files on disk that outlive it. */
-export async function startAzurite(service: 'blob' | 'queue') {
+/** One of its services, without files on disk that outlive it. `tls`, files: HTTPS, and tokens of Microsoft Entra ID are taken (audience, issuer and time are looked at, not the signature). */
+export async function startAzurite(service: 'blob' | 'queue', tls?: { cert: string; key: string }) {
   const [port, folder] = [await freePort(), mkdtempSync(join(tmpdir(), 'outrigger-azurite-'))];
   // Azurite wants a newer Node than the oldest we run on.
   const node = join(packages, '.bin/node');
-  const running = start([node, join(packages, `azurite/dist/src/${service}/main.js`), `--${service}Host`, '127.0.0.1', `--${service}Port`, String(port), '--location', folder, '--silent', '--disableProductStyleUrl', '--skipApiVersionCheck'], { cwd: folder });
+  const running = start([node, join(packages, `azurite/dist/src/${service}/main.js`), `--${service}Host`, '127.0.0.1', `--${service}Port`, String(port), '--location', folder, '--silent', '--disableProductStyleUrl', '--skipApiVersionCheck', ...(tls === undefined ? [] : ['--oauth', 'basic', '--cert', tls.cert, '--key', tls.key])], { cwd: folder });
   await Promise.race([waitForPort(port, 30_000), running.exited.then(() => { throw new Error(`azurite ended: ${running.log()}`); })]);
   return {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     stop: async () => {
       await running.stop('SIGKILL');
       rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 // A container of Azure Blob Storage: what its REST API does with blobs, one call each.
+import { AdapterError } from '../../core/errors.ts';
 import { textOfBytes } from '../../core/go-json.ts';
 import type { Host, RawHeaders } from '../../core/host.ts';
 import { type StorageAccount, type StorageAnswer, StorageFailure, signed, storageCall, type StorageRequest, storageVersion } from './storage-client.ts';
@@ -14,7 +15,9 @@ export interface BlobContainer {
   /** Makes the container where it is missing. */
   ensure(publicAccess: '' | 'blob' | 'container', signal: AbortSignal): Promise<void>;
   /** `headers` besides those of the protocol. */
-  put(name: string, data: Uint8Array, headers: Readonly<Record<string, string>>, signal: AbortSignal | undefined): Promise<void>;
+  put(name: string, data: Uint8Array, headers: Readonly<Record<string, string>>, signal: AbortSignal | undefined): Promise<StorageAnswer>;
+  /** Replaces the metadata of a blob that is there; its names come with `x-ms-meta-` in front, among other headers. */
+  describe(name: string, headers: Readonly<Record<string, string>>, signal: AbortSignal | undefined): Promise<StorageAnswer>;
   get(name: string, signal: AbortSignal | undefined): Promise<StorageAnswer>;
   remove(name: string, snapshots: string, signal: AbortSignal | undefined): Promise<void>;
   /** `include`: the service's own words. */
@@ -43,7 +46,8 @@ export function blobContainer(host: Host, account: StorageAccount, container: st
         if (!(error instanceof StorageFailure && ['ContainerAlreadyExists', 'ResourceAlreadyExists'].includes(error.code))) throw error;
       }
     },
-    put: async (name, body, headers, signal) => void (await call({ method: 'PUT', path: pathOf(name), headers: { 'Content-Type': 'application/octet-stream', 'x-ms-blob-type': 'BlockBlob', ...headers }, body, signal })),
+    put: (name, body, headers, signal) => call({ method: 'PUT', path: pathOf(name), headers: { 'Content-Type': 'application/octet-stream', 'x-ms-blob-type': 'BlockBlob', ...headers }, body, signal }),
+    describe: (name, headers, signal) => call({ method: 'PUT', path: pathOf(name), query: { comp: 'metadata' }, headers, signal }),
     get: (name, signal) => call({ method: 'GET', path: pathOf(name), signal }),
     remove: async (name, snapshots, signal) => void (await call({ method: 'DELETE', path: pathOf(name), headers: snapshots === '' ? {} : { 'x-ms-delete-snapshots': snapshots }, signal })),
     list: async ({ prefix, marker, maxResults, include }, signal) => {
@@ -54,9 +58,10 @@ export function blobContainer(host: Host, account: StorageAccount, container: st
     },
     urlOf,
     presigned: async (name, until) => {
+      if (!('key' in account.access)) throw new AdapterError('invalid', 'failed to generate SAS URL (ensure the binding is configured with an account key or connection string): SAS can only be signed with a SharedKeyCredential');
       const expiry = until.toISOString().replace(/\.\d+Z$/, 'Z');
       // Source: Azure Storage's documentation, "Create a service SAS": permissions, start, expiry, resource, …, version, kind; what is empty is not used.
-      const signature = await signed(account.key, ['r', '', expiry, `/blob/${account.name}/${container}/${name}`, '', '', '', storageVersion, 'b', '', '', '', '', '', '', ''].join('\n'));
+      const signature = await signed(account.access.key, ['r', '', expiry, `/blob/${account.name}/${container}/${name}`, '', '', '', storageVersion, 'b', '', '', '', '', '', '', ''].join('\n'));
       return `${urlOf(name)}?se=${encodeURIComponent(expiry)}&sig=${encodeURIComponent(signature)}&sp=r&sr=b&sv=${storageVersion}`;
     },
   };

@@ -1,49 +1,50 @@
 // Settings of Azure Blob Storage and the headers of a blob (Dapr: components-contrib/common/component/azure/blobstorage).
 import { fromBase64 } from '../../core/base64.ts';
 import { AdapterError } from '../../core/errors.ts';
+import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { field } from '../../core/metadata.ts';
-import { type StorageAccount, storageAddress, storageKey } from './storage-client.ts';
+import { entraAliases, entraFields, type EntraSettings } from './entra-settings.ts';
+import { storageAccount, type StorageAccount, storageKey } from './storage-client.ts';
 
 export const blobFields = {
   connectionString: field.text().default('').describe('Connection string of the storage account; goes before accountName and accountKey'),
   accountName: field.text().default('').describe('Name of the storage account. Required without a connection string'),
-  accountKey: field.text().default('').describe('Key of the storage account. Required without a connection string: Microsoft Entra ID is not supported yet'),
+  accountKey: field.text().default('').describe('Key of the storage account. Without it and a connection string: Microsoft Entra ID'),
   containerName: field.text().default('').describe('Name of the container. Required'),
   endpoint: field.text().default('').describe('Address of an emulator or another cloud, such as http://127.0.0.1:10000'),
-  azureEnvironment: field.text().default('').describe('AzureCloud (default), AzureChinaCloud or AzureUSGovernmentCloud'),
   retryCount: field.integer().default(3).describe('How often a call is made again that the service could not answer'),
   publicAccessLevel: field.text().default('').describe('Who may read without a key, where the container is made anew: none (default), blob or container'),
   disableEntityManagement: field.flag().default(false).describe('The container is there already and is not made'),
+  ...entraFields,
 };
 export const blobAliases = {
   storageAccount: 'accountName', storageAccountName: 'accountName', accessKey: 'accountKey', storageAccessKey: 'accountKey', storageAccountKey: 'accountKey', container: 'containerName', storageAccountContainer: 'containerName',
   storageEndpoint: 'endpoint', storageAccountEndpoint: 'endpoint', queueEndpointUrl: 'endpoint', getBlobRetryCount: 'retryCount',
+  ...entraAliases,
 };
 
-export interface BlobSettings {
+export interface BlobSettings extends EntraSettings {
   connectionString: string;
   accountName: string;
   accountKey: string;
   containerName: string;
   endpoint: string;
-  azureEnvironment: string;
   publicAccessLevel: string;
 }
 
 /** Throws where something is missing, wrong or not supported. */
-export async function blobAccount(settings: BlobSettings): Promise<{ account: StorageAccount; publicAccess: '' | 'blob' | 'container' }> {
+export async function blobAccount(settings: BlobSettings, host: Host, log: Logger): Promise<{ account: StorageAccount; publicAccess: '' | 'blob' | 'container' }> {
   const { connectionString, accountName, accountKey, publicAccessLevel } = settings;
   if (connectionString === '' && accountName === '') throw new Error('missing or empty accountName field from metadata');
   if (settings.containerName === '') throw new Error('missing or empty containerName field from metadata');
   const publicAccess = publicAccessLevel === 'none' ? '' : publicAccessLevel;
   if (publicAccess !== '' && publicAccess !== 'blob' && publicAccess !== 'container') throw new Error(`invalid public access level: ${publicAccessLevel}; allowed: [blob container]`);
   if (connectionString !== '') return { account: await connected(connectionString), publicAccess };
-  if (accountKey === '') throw new Error('invalid token credentials with error: Microsoft Entra ID is not supported, accountKey or connectionString is needed');
-  return { account: { name: accountName, key: await storageKey(accountKey), ...storageAddress('blob', accountName, settings.endpoint, settings.azureEnvironment) }, publicAccess };
+  return { account: await storageAccount('blob', { accountName, accountKey, endpoint: settings.endpoint }, settings, host, log), publicAccess };
 }
 
-async function connected(text: string): Promise<StorageAccount> {
+export async function connected(text: string): Promise<StorageAccount> {
   const parts = new Map(text.split(';').flatMap((part): [string, string][] => {
     const equals = part.indexOf('=');
     return equals < 0 ? [] : [[part.slice(0, equals).trim().toLowerCase(), part.slice(equals + 1)]];
@@ -53,7 +54,7 @@ async function connected(text: string): Promise<StorageAccount> {
   const endpoint = parts.get('blobendpoint') || `${parts.get('defaultendpointsprotocol') || 'https'}://${name}.blob.${parts.get('endpointsuffix') || 'core.windows.net'}`;
   if (!URL.canParse(endpoint)) throw new Error('cannot init blob storage container client with connection string: BlobEndpoint is no URL');
   const url = new URL(endpoint);
-  return { name, key: await storageKey(key), origin: url.origin, base: url.pathname.replace(/\/+$/, '') };
+  return { name, access: { key: await storageKey(key) }, origin: url.origin, base: url.pathname.replace(/\/+$/, '') };
 }
 
 const described: Readonly<Record<string, string>> = {

@@ -1,10 +1,14 @@
-// Calls to Azure Storage (blobs, queues) over its REST API, signed with the key of the account.
+// Calls to Azure Storage (blobs, queues) over its REST API, signed with the key of the account or under a token of Microsoft Entra ID.
 import { fromBase64, toBase64 } from '../../core/base64.ts';
 import { readBody } from '../../core/body.ts';
 import { AdapterError, textOf } from '../../core/errors.ts';
 import { textOfBytes, utf8 } from '../../core/go-json.ts';
-import { headerOf, type HttpPort, type RawHeaders } from '../../core/host.ts';
+import { headerOf, type Host, type HttpPort, type RawHeaders } from '../../core/host.ts';
+import type { Logger } from '../../core/log.ts';
 import { pause } from '../../core/pause.ts';
+import { azureCloud } from './cloud.ts';
+import { type EntraCredential, entraCredential } from './entra-credential.ts';
+import type { EntraSettings } from './entra-settings.ts';
 import { fieldOf } from './storage-xml.ts';
 
 /** The oldest version of the API that knows all we ask for. */
@@ -12,8 +16,8 @@ export const storageVersion = '2021-08-06';
 
 export interface StorageAccount {
   name: string;
-  /** HMAC key made of the account's key. */
-  key: CryptoKey;
+  /** HMAC key made of the account's key, or who signs in. */
+  access: { key: CryptoKey } | { entra: EntraCredential };
   origin: string;
   /** What stands before container or queue: '' at Azure, `/account` at an emulator. */
   base: string;
@@ -60,6 +64,7 @@ export const signed = async (key: CryptoKey, text: string): Promise<string> => t
 
 const waits = [800, 2500, 8000];
 const passing = new Set([408, 429, 500, 502, 503, 504]);
+const scope = 'https://storage.azure.com/.default';
 
 /** Sends a request, again where the service is busy or cannot be reached; rejects with StorageFailure for any status but 2xx. */
 export async function storageCall(http: HttpPort, account: StorageAccount, request: StorageRequest, retries = 3): Promise<StorageAnswer> {
@@ -67,7 +72,7 @@ export async function storageCall(http: HttpPort, account: StorageAccount, reque
     try {
       return await once(http, account, request);
     } catch (error) {
-      const worthIt = !(error instanceof StorageFailure) || passing.has(error.status);
+      const worthIt = error instanceof StorageFailure ? passing.has(error.status) : !(error instanceof AdapterError && error.kind === 'invalid');
       if (!worthIt || attempt >= retries || request.signal?.aborted) throw error;
       await pause(waits[Math.min(attempt, waits.length - 1)] as number, request.signal ?? new AbortController().signal);
     }
@@ -78,7 +83,8 @@ async function once(http: HttpPort, account: StorageAccount, { method, path, que
   const headers: Record<string, string> = { 'x-ms-date': new Date().toUTCString(), 'x-ms-version': storageVersion, ...given };
   const escaped = Object.entries(query).map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`);
   const target = `${account.base}${path}${escaped.length === 0 ? '' : `?${escaped.join('&')}`}`;
-  headers.Authorization = `SharedKey ${account.name}:${await signed(account.key, stringToSign(account, method, `${account.base}${path}`, query, headers, body))}`;
+  const { access } = account;
+  headers.Authorization = 'entra' in access ? `Bearer ${(await access.entra.token(scope)).token}` : `SharedKey ${account.name}:${await signed(access.key, stringToSign(account, method, `${account.base}${path}`, query, headers, body))}`;
   const failed = (why: string, cause?: unknown) => new AdapterError('unavailable', `${method} ${account.origin}${account.base}${path}: ${why}`, cause);
   let answer: StorageAnswer;
   try {
@@ -104,16 +110,21 @@ function stringToSign(account: StorageAccount, method: string, path: string, que
   return [method, ...usual.map((name) => (name === 'content-length' ? length : (lower.get(name) ?? ''))), ...own.map(([name, value]) => `${name}:${value}`), `/${account.name}${path}`, ...parameters.map(([name, value]) => `${name}:${value}`)].join('\n');
 }
 
-const suffixes: Readonly<Record<string, string>> = { azurecloud: 'core.windows.net', azurepubliccloud: 'core.windows.net', azurepublic: 'core.windows.net', azurechinacloud: 'core.chinacloudapi.cn', azurechina: 'core.chinacloudapi.cn', azureusgovernmentcloud: 'core.usgovcloudapi.net', azureusgovernment: 'core.usgovcloudapi.net' };
-
 /** Origin and base of an account: at the endpoint given, else in the cloud that `azureEnvironment` names. */
 export function storageAddress(service: 'blob' | 'queue', account: string, endpoint: string, environment: string): Pick<StorageAccount, 'origin' | 'base'> {
-  if (endpoint === '') {
-    const suffix = suffixes[(environment || 'AzureCloud').toLowerCase()];
-    if (suffix === undefined) throw new Error(`unknown value for azureEnvironment: ${environment}`);
-    return { origin: `https://${account}.${service}.${suffix}`, base: '' };
-  }
+  if (endpoint === '') return { origin: `https://${account}.${service}.${azureCloud(environment).storage}`, base: '' };
   if (!URL.canParse(endpoint)) throw new Error(`failed to parse custom endpoint ${JSON.stringify(endpoint)}`);
   const url = new URL(endpoint);
   return { origin: url.origin, base: `${url.pathname.replace(/\/+$/, '')}/${account}` };
+}
+
+/** The account as components name it: with its key, without one by Microsoft Entra ID. */
+export async function storageAccount(service: 'blob' | 'queue', named: { accountName: string; accountKey: string; endpoint: string }, entra: EntraSettings, host: Host, log: Logger): Promise<StorageAccount> {
+  const { accountName: name, accountKey, endpoint } = named;
+  const address = storageAddress(service, name, endpoint, entra.azureEnvironment);
+  if (accountKey !== '') return { name, access: { key: await storageKey(accountKey) }, ...address };
+  const credential = await entraCredential(entra, host, log).catch((error) => {
+    throw new Error(`invalid token credentials with error: ${textOf(error)}`, { cause: error });
+  });
+  return { name, access: { entra: credential }, ...address };
 }

@@ -34,7 +34,7 @@ export default defineBinding({
   summary: 'Writes, reads, lists and deletes blobs of a container in Azure Blob Storage, one by one or many at once.',
   metadata: schema({ ...blobFields, decodeBase64: field.flag().default(false).describe('Data is base64 and is decoded before it is stored') }, blobAliases),
   open: async (metadata, { host, log, signal: opening }) => {
-    const { account, publicAccess } = await blobAccount(metadata);
+    const { account, publicAccess } = await blobAccount(metadata, host, log);
     const container = blobContainer(host, account, metadata.containerName, metadata.retryCount);
     if (!metadata.disableEntityManagement) {
       await container.ensure(publicAccess, opening).catch((error) => {
@@ -57,7 +57,9 @@ export default defineBinding({
       const ms = parseDuration(ttl);
       if (ms === undefined) throw failure(`error generating SAS URL: cannot parse signTTL duration ${JSON.stringify(ttl)}: time: invalid duration ${JSON.stringify(ttl)}`);
       if (ms <= 0) throw failure(`error generating SAS URL: signTTL must be a positive duration, got ${JSON.stringify(ttl)}`);
-      return container.presigned(name, new Date(Date.now() + ms));
+      return container.presigned(name, new Date(Date.now() + ms)).catch((error) => {
+        throw failure(`error generating SAS URL: ${textOf(error)}`, error);
+      });
     };
     const download = async (name: string, filePath: string, signal: Abort): Promise<void> => {
       const { body } = await container.get(name, signal).catch((error) => {

@@ -7,7 +7,8 @@ import { AdapterError, textOf } from '../../core/errors.ts';
 import { textOfBytes, utf8 } from '../../core/go-json.ts';
 import { field, schema } from '../../core/metadata.ts';
 import { pause } from '../../core/pause.ts';
-import { type StorageAnswer, storageAddress, storageCall, storageKey, type StorageRequest } from '../azure/storage-client.ts';
+import { entraAliases, entraFields } from '../azure/entra-settings.ts';
+import { storageAccount, type StorageAnswer, storageCall, type StorageRequest } from '../azure/storage-client.ts';
 import { elementsOf, escapeXml, fieldOf } from '../azure/storage-xml.ts';
 import { ttlOf } from './ttl.ts';
 import { unquote } from './unquote.ts';
@@ -25,20 +26,21 @@ export default defineBinding({
   metadata: schema(
     {
       accountName: field.text().default('').describe('Name of the storage account. Required'),
-      accountKey: field.text().default('').describe('Key of the storage account. Required: Microsoft Entra ID is not supported yet'),
+      accountKey: field.text().default('').describe('Key of the storage account. Without it: Microsoft Entra ID'),
       queueName: field.text().default('').describe('Name of the queue, which is made where it is missing. Required'),
       queueEndpoint: field.text().default('').describe('Address of an emulator or another cloud, such as http://127.0.0.1:10001'),
-      azureEnvironment: field.text().default('').describe('AzureCloud (default), AzureChinaCloud or AzureUSGovernmentCloud'),
       pollingInterval: field.duration().default(10_000).describe('How long to wait before an empty queue is looked into again; at least 100ms'),
       ttl: field.text().default('').describe('How long messages live, as a duration or in seconds; default 10m; also in the metadata of a request'),
       decodeBase64: field.flag().default(false).describe('Messages are base64 and reach the app decoded'),
       encodeBase64: field.flag().default(false).describe('Data is written as base64'),
       visibilityTimeout: field.duration().default(30_000).describe('How long a message that was read is hidden from others; then it comes again where it was not deleted'),
       initialVisibilityDelay: field.duration().optional().describe('How long a new message is hidden; also in the metadata of a request'),
+      ...entraFields,
     },
     {
       storageAccount: 'accountName', storageAccountName: 'accountName', accessKey: 'accountKey', storageAccessKey: 'accountKey', storageAccountKey: 'accountKey', queue: 'queueName', storageAccountQueue: 'queueName',
       endpoint: 'queueEndpoint', storageEndpoint: 'queueEndpoint', storageAccountEndpoint: 'queueEndpoint', queueEndpointUrl: 'queueEndpoint', ttlInSeconds: 'ttl',
+      ...entraAliases,
     },
   ),
   open: async (metadata, { host, log, signal: opening }) => {
@@ -46,9 +48,8 @@ export default defineBinding({
     if (metadata.pollingInterval < 100) throw new Error("invalid value for 'pollingInterval': must be greater than 100ms");
     const usualTtl = metadata.ttl === '' ? undefined : ttlOf({ ttl: metadata.ttl });
     if (usualTtl instanceof AdapterError) throw usualTtl;
-    if (metadata.accountKey === '') throw new Error('invalid token credentials with error: Microsoft Entra ID is not supported, accountKey is needed');
-    const { accountName: name, decodeBase64, encodeBase64 } = metadata;
-    const account = { name, key: await storageKey(metadata.accountKey), ...storageAddress('queue', name, metadata.queueEndpoint, metadata.azureEnvironment) };
+    const { accountName, accountKey, decodeBase64, encodeBase64 } = metadata;
+    const account = await storageAccount('queue', { accountName, accountKey, endpoint: metadata.queueEndpoint }, metadata, host, log);
     const queue = `/${encodeURIComponent(metadata.queueName)}`;
     const messages = `${queue}/messages`;
     const call = (request: StorageRequest): Promise<StorageAnswer> => storageCall(host.http, account, request);
