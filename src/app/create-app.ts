@@ -26,6 +26,7 @@ import { enabledFeatures } from '../blocks/resources/features.ts';
 import type { Configuration, PipelineHandler, ResourceSet } from '../blocks/resources/kinds.ts';
 import { createSecretsBlock } from '../blocks/secrets/secrets.ts';
 import { createStateBlock } from '../blocks/state/state.ts';
+import { type Handover, sameResolver } from './handover.ts';
 import { createApiLog } from './http/api-logging.ts';
 import { createApiRules, invokeRoute } from './http/api-rules.ts';
 import { createApi, type HandleCall } from './http/api.ts';
@@ -44,7 +45,7 @@ import { publishRoutes } from './http/publish.ts';
 import { secretsRoutes } from './http/secrets.ts';
 import { stateRoutes } from './http/state.ts';
 import { unbuiltRoutes } from './http/unbuilt.ts';
-import { createAppChannel } from './inbound/app-channel.ts';
+import { createAppChannel, turnsOf } from './inbound/app-channel.ts';
 import { askAppConfig } from './inbound/app-config.ts';
 import { createAppWatch } from './inbound/app-watch.ts';
 import { createBindingApp } from './inbound/bindings.ts';
@@ -66,6 +67,8 @@ export interface AppOptions {
   /** Default none: every call to another app is then refused. */
   nameResolvers?: NameResolverManifest;
   log: Logger;
+  /** What the run before this one inside the process has left; undefined: there was none. */
+  handover?: Handover | undefined;
   /** POST /v1.0/shutdown was called; `force` asks for exit code 1 after 100 ms without draining. */
   onShutdown(force: boolean): void;
 }
@@ -88,6 +91,8 @@ export interface Outrigger {
    * Resolves when the app is found, or early when the signal is aborted. Rejects with the reason the sidecar cannot run.
    */
   start(signal: AbortSignal): Promise<void>;
+  /** Resolves when the components are open, and when it stops before. */
+  readonly opened: Promise<void>;
   /**
    * Makes the running sidecar what these resources say, once the first ones are open (app/reload.ts). undefined: the feature HotReload
    * is off, or the host cannot watch files. Calls must not overlap.
@@ -99,12 +104,21 @@ export interface Outrigger {
   appUnhealthy(): Promise<void>;
   /** Sends what is noted of the calls so far, where a host may be stopped after each. Never rejects. */
   flushSpans(): Promise<void>;
-  /** Closes every component; API calls in flight are the host's to wait for. */
+  /** Calls without an answer that need no component any more: invocations, unless a pipeline stands in their way. */
+  readonly lasting: { api(): number; internal(): number };
+  /** For the next run inside the process, with this Configuration; what it takes over is not closed here any more. */
+  handover(next: Configuration): Handover;
+  /**
+   * The first part of `stop`, for a restart inside the process: closes what the next run opens again, so that calls under `lasting` go on;
+   * `stop` may wait for them. Messages at the app are not waited for any longer than `limit`.
+   */
+  release(limit: Promise<unknown>): Promise<void>;
+  /** Closes everything; API calls in flight are the host's to wait for. */
   stop(): Promise<void>;
 }
 
 export function createApp(options: AppOptions): Outrigger {
-  const { host, settings, configuration, resources, log } = options;
+  const { host, settings, configuration, resources, log, handover } = options;
   const { appId, namespace } = settings;
   const components = createComponentStore();
   const metrics = settings.metrics ? createMetrics({ host, spec: configuration.metrics, appId, namespace, log }) : undefined;
@@ -147,8 +161,9 @@ export function createApp(options: AppOptions): Outrigger {
   const appPipeline = pipelineOf(configuration.appHttpPipeline);
   /** Calls the app and HTTP endpoints; health probes go past the pipeline. */
   const http = appPipeline ? pipelinedHttp(host.http, appPipeline) : host.http;
-  const channel = createAppChannel(settings, { ...host, http: count.requests(http) }, { isHealthy: () => watch.healthy });
-  const watch = createAppWatch({ app: settings.app, origin: channel?.origin, http: count.probes(host.http), tcp: host.tcp, log, onChange: (healthy) => appChanged(healthy) });
+  const turns = handover === undefined ? turnsOf(settings) : handover.turns;
+  const channel = createAppChannel(settings, { ...host, http: count.requests(http) }, { isHealthy: () => watch.healthy, turns });
+  const watch = createAppWatch({ app: settings.app, origin: channel?.origin, http: count.probes(host.http), tcp: host.tcp, log, wasHealthy: handover?.appHealthy ?? false, onChange: (healthy) => appChanged(healthy) });
   const subscriptions = createSubscriptions({
     ...tracing, appId, pubsub, resiliency, channel, log, meter, componentCount: () => components.pubsub.size, outbox: outbox.reader, resources: resources.subscriptions, askApp: settings.app.initEndpoints.subscribe,
   });
@@ -167,7 +182,7 @@ export function createApp(options: AppOptions): Outrigger {
     await Promise.all(healthy ? [subscriptions.start(), inputs?.start()] : [subscriptions.stop(), inputs?.stop()]);
   };
 
-  let resolution: Resolution = { state: 'absent' };
+  let resolution: Resolution = handover?.resolution ?? { state: 'absent' };
   const addresses = createAddresses(() => resolution);
   const endpoints = count.endpoints(createEndpoints(http, { env: host.env, log, secretStore: (name) => components.secretstores.get(name)?.port }));
   const invocation = createInvokeBlock({
@@ -191,6 +206,15 @@ export function createApp(options: AppOptions): Outrigger {
     for (const { name } of all) components.remove(name);
     await Promise.allSettled(all.map((component) => component.port.close()));
   };
+  let handedOver = false;
+  const closeResolver = async () => {
+    if (!handedOver) await addresses.close();
+  };
+  const endInbound = async () => {
+    reload?.stop();
+    opened();
+    await Promise.all([subscriptions.close(), inputs?.stop()]);
+  };
   let opened = () => {};
   const firstOpened = new Promise<void>((resolve) => { opened = resolve; });
 
@@ -211,14 +235,15 @@ export function createApp(options: AppOptions): Outrigger {
   const { apiLogging } = configuration.logging;
   const onAnswer = (settings.apiLogging ?? apiLogging.enabled) ? createApiLog({ log, obfuscateUrls: apiLogging.obfuscateURLs, omitHealthChecks: apiLogging.omitHealthChecks, actorIds: configuration.metrics.http.increasedCardinality }) : undefined;
   const shared = { ...tracing, log, ...count.api };
-  const handle = createApi({ ...shared, routes: routes.filter(isAllowed), fallback: isAllowed(invokeRoute) ? loading.hold(createInvokeHandler(invocation)) : undefined, maxBodyBytes: settings.maxBodyBytes, cors: createCors(settings.allowedOrigins), apiToken: settings.apiToken, onAnswer, pipeline: serverPipeline && withPipeline({ pipeline: serverPipeline, loading, hidesToken: settings.apiToken !== '', log }) });
+  const underWay = { calls: 0 };
+  const handle = createApi({ ...shared, routes: routes.filter(isAllowed), fallback: isAllowed(invokeRoute) ? loading.hold(createInvokeHandler(invocation, underWay)) : undefined, maxBodyBytes: settings.maxBodyBytes, cors: createCors(settings.allowedOrigins), apiToken: settings.apiToken, onAnswer, pipeline: serverPipeline && withPipeline({ pipeline: serverPipeline, loading, hidesToken: settings.apiToken !== '', log }) });
   const handlePublic = createApi({ ...shared, routes: open.filter(isAllowed), fallback: undefined, maxBodyBytes: 0, cors: undefined, apiToken: '' });
 
   return {
     fetch: (request) => handle(incomingFromRequest(request)),
     handle,
     handlePublic,
-    handleInternal,
+    handleInternal: appPipeline ? loading.hold(handleInternal) : handleInternal, // past handlers that are not there yet nobody comes
     handleMetrics: metrics?.handle,
     health,
     components,
@@ -226,7 +251,7 @@ export function createApp(options: AppOptions): Outrigger {
       if (signal.aborted) return loading.cancelled();
       signal.addEventListener('abort', () => { loading.cancelled(); reload?.stop(); }, { once: true });
       const self = { appId, namespace, address: host.address, internalPort: settings.internalPort, httpPort: settings.httpPort, appPort: settings.app.port };
-      const resolving = openResolver({ configuration: configuration.nameResolution, mode: settings.mode, manifest: options.nameResolvers ?? [], host, log, self });
+      const resolving = resolution.state === 'ready' ? resolution : openResolver({ configuration: configuration.nameResolution, mode: settings.mode, manifest: options.nameResolvers ?? [], host, log, self });
       await spans.open();
       await resiliency.load(resources.resiliencies);
       await processor.load(resources.components, signal);
@@ -246,6 +271,7 @@ export function createApp(options: AppOptions): Outrigger {
       initialized = true;
       runtimeReady();
     },
+    opened: firstOpened,
     reload: reload && ((found) => firstOpened.then(() => reload.apply(found))),
     stopInbound: async () => {
       takesMessages = false;
@@ -254,11 +280,22 @@ export function createApp(options: AppOptions): Outrigger {
     },
     appUnhealthy: () => watch.unhealthy(),
     flushSpans: spans.flush,
+    lasting: {
+      api: () => (serverPipeline || appPipeline ? 0 : underWay.calls),
+      internal: () => (appPipeline ? 0 : Number.POSITIVE_INFINITY),
+    },
+    handover: (next) => {
+      handedOver = resolution.state === 'ready' && sameResolver(configuration, next);
+      return { appHealthy: watch.healthy, turns, resolution: handedOver ? resolution : { state: 'absent' } };
+    },
+    release: async (limit) => {
+      await Promise.race([endInbound(), limit]);
+      await closeResolver();
+      await closeComponents();
+    },
     stop: async () => {
-      reload?.stop();
-      opened();
-      await Promise.all([subscriptions.close(), inputs?.stop()]);
-      await addresses.close();
+      await endInbound();
+      await closeResolver();
       await channel?.close();
       await closeComponents();
       await spans.close();

@@ -13,27 +13,32 @@ export type InvokeHandler = (call: HttpCall) => Promise<Response>;
 /** Bodies up to this size travel as bytes, longer ones as streams. */
 const smallBody = 256 * 1024;
 
-/** Answers 404 ERR_DIRECT_INVOKE where the call names no app. */
-export function createInvokeHandler(block: InvokeBlock): InvokeHandler {
+/** Answers 404 ERR_DIRECT_INVOKE where the call names no app. `underWay` says how many calls are without an answer. */
+export function createInvokeHandler(block: InvokeBlock, underWay = { calls: 0 }): InvokeHandler {
   return async (call) => {
-    const { incoming, query, context } = call;
-    const target = findTarget(call);
-    if (target === undefined) throw fail('invokeNoAppId');
-    call.invoked = target.id;
-    call.invokedMethod = target.method;
-    const { length } = incoming;
-    const sse = isEventStream(header(call, 'accept'));
-    const body = incoming.hasBody ? await readBody(call, target.id) : null;
-    const response = await block.invoke({
-      id: target.id,
-      method: target.method,
-      verb: incoming.method,
-      query,
-      headers: sse ? plainAccept(incoming.headers) : incoming.headers,
-      body,
-      length,
-    }, context);
-    return render(call, response, { sse, streaming: length === undefined && body !== null });
+    underWay.calls++;
+    try {
+      const { incoming, query, context } = call;
+      const target = findTarget(call);
+      if (target === undefined) throw fail('invokeNoAppId');
+      call.invoked = target.id;
+      call.invokedMethod = target.method;
+      const { length } = incoming;
+      const sse = isEventStream(header(call, 'accept'));
+      const body = incoming.hasBody ? await readBody(call, target.id) : null;
+      const response = await block.invoke({
+        id: target.id,
+        method: target.method,
+        verb: incoming.method,
+        query,
+        headers: sse ? plainAccept(incoming.headers) : incoming.headers,
+        body,
+        length,
+      }, context);
+      return await render(call, response, { sse, streaming: length === undefined && body !== null });
+    } finally {
+      underWay.calls--;
+    }
   };
 }
 

@@ -4,15 +4,20 @@ import type { CallContext } from '../../core/context.ts';
 import { hasHeader, type Host, HttpFailure, type HttpRequest, type HttpResponse, type RawHeaders, withoutHeaders } from '../../core/host.ts';
 import { tellingEnd } from '../../core/stream-end.ts';
 import type { Settings } from '../settings.ts';
-import { createTurns } from './turns.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 export interface AppChannelOptions {
   /** False while app health checks say the app is unhealthy; default always healthy. */
   isHealthy?: () => boolean;
+  /** Places that others take too; default: as many as the settings say, of its own. */
+  turns?: Turns | undefined;
 }
 
+/** --app-max-concurrency; undefined: no limit. */
+export const turnsOf = ({ app }: Settings): Turns | undefined => (app.maxConcurrency > 0 ? createTurns(app.maxConcurrency) : undefined);
+
 /** undefined without an app port. Needs no connection to the app yet. */
-export function createAppChannel(settings: Settings, host: Host, { isHealthy = () => true }: AppChannelOptions = {}): AppChannel | undefined {
+export function createAppChannel(settings: Settings, host: Host, { isHealthy = () => true, turns = turnsOf(settings) }: AppChannelOptions = {}): AppChannel | undefined {
   const { app, appToken } = settings;
   if (app.port === 0) return undefined;
   const { protocol } = app;
@@ -20,7 +25,6 @@ export function createAppChannel(settings: Settings, host: Host, { isHealthy = (
   const speaksGrpc = protocol === 'grpc' || protocol === 'grpcs';
   // The certificate of an app behind https is not checked: it is the app's own, on this machine.
   const transport: Pick<HttpRequest, 'insecure' | 'h2c'> = { ...(protocol === 'https' ? { insecure: true } : {}), ...(protocol === 'h2c' ? { h2c: true } : {}) };
-  const turns = app.maxConcurrency > 0 ? createTurns(app.maxConcurrency) : undefined;
   let closed = false;
 
   const post = ({ method, path, headers, body }: AppRequest, context: CallContext): Promise<HttpResponse> =>

@@ -16,27 +16,29 @@ export interface AppWatchOptions {
   /** Without it (no outbound TCP) the app is taken for found. */
   tcp: TcpPort | undefined;
   log: Logger;
+  /** Probes found it healthy before this sidecar's runtime restarted: it counts as that until they say otherwise. Default false. */
+  wasHealthy?: boolean;
   /** The app became healthy (true) or unhealthy (false). Without probes: true, once. Calls never overlap. */
   onChange(healthy: boolean): Promise<void>;
 }
 
 export interface AppWatch {
-  /** True without probes; with them, what the last ones say (false before the first good one). */
+  /** True without probes; with them, what the last ones say (before the first good one false, or as it was). */
   readonly healthy: boolean;
   /**
-   * Waits without limit for the app's port. Then, without probes, resolves when `onChange(true)` has; with probes, starts them
-   * and resolves. Resolves early when the signal is aborted, which also ends the probes.
+   * Waits without limit for the app's port. Then, without probes or where they found the app healthy before, resolves when
+   * `onChange(true)` has; with probes, starts them and resolves. Resolves early when the signal is aborted, which also ends the probes.
    */
   start(signal: AbortSignal): Promise<void>;
   /** Resolves when the app is unhealthy (at once when it never was healthy); without probes never. */
   unhealthy(): Promise<void>;
 }
 
-export function createAppWatch({ app, origin, http, tcp, log, onChange }: AppWatchOptions): AppWatch {
+export function createAppWatch({ app, origin, http, tcp, log, wasHealthy = false, onChange }: AppWatchOptions): AppWatch {
   const speaksGrpc = app.protocol === 'grpc' || app.protocol === 'grpcs';
   const probes = origin === undefined || speaksGrpc ? undefined : app.health;
   const waiting = new Set<() => void>();
-  let healthy = probes === undefined;
+  let healthy = probes === undefined || wasHealthy;
   let changes = Promise.resolve();
 
   const change = (to: boolean): Promise<void> => {
@@ -82,7 +84,7 @@ export function createAppWatch({ app, origin, http, tcp, log, onChange }: AppWat
   const watch = async (health: Health, signal: AbortSignal): Promise<void> => {
     const scoped = log.scope('dapr.apphealth');
     scoped.info('App health probes starting');
-    let failures = health.threshold;
+    let failures = wasHealthy ? 0 : health.threshold;
     for (let due = Date.now(); !signal.aborted; due += health.intervalMs) {
       await pause(Math.max(0, due - Date.now()), signal);
       if (signal.aborted) break;
@@ -108,10 +110,8 @@ export function createAppWatch({ app, origin, http, tcp, log, onChange }: AppWat
       await findPort(signal);
       if (signal.aborted) return;
       if (probes) void watch(probes, signal);
-      else {
-        if (speaksGrpc && app.health) log.scope('dapr.apphealth').warn('Health probes of gRPC apps are not built yet: the app is taken for healthy');
-        await change(true);
-      }
+      else if (speaksGrpc && app.health) log.scope('dapr.apphealth').warn('Health probes of gRPC apps are not built yet: the app is taken for healthy');
+      if (healthy) await change(true);
     },
     unhealthy: () => new Promise((done) => (healthy ? waiting.add(done) : done())),
   };

@@ -1,8 +1,9 @@
-// The ports and sockets of one run: HTTP API on every listen address, public port, each retried and closed together.
+// The ports and sockets of the process: HTTP API on every listen address, public, metrics and internal port, opened and closed together.
 import { lstat, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { HandleCall } from '../../app/http/api.ts';
 import type { Logger } from '../../core/log.ts';
+import type { Gates } from './gate.ts';
 import { patiently } from './network.ts';
 import type { Launch } from './options.ts';
 import type { ListenAt, Listener, Platform } from './platform.ts';
@@ -12,14 +13,38 @@ export interface OpenPorts {
   close(): Promise<void>;
   destroy(): void;
 }
+export interface Listeners extends OpenPorts {
+  /** Resolves when all of them are open; rejects with the one that cannot be. A stop ends it early. */
+  open(): Promise<void>;
+}
 interface Context {
   platform: Platform;
   log: Logger;
   stop: AbortSignal;
 }
 
+export function createListeners(launch: Launch, internalPort: number, gates: Gates, context: Context): Listeners {
+  const { stop } = context;
+  const ports: OpenPorts[] = [];
+  const all = async () => {
+    if (!stop.aborted) ports.push(await openApi(launch, gates.api, context));
+    if (!stop.aborted && launch.publicPort !== undefined) ports.push(await openPublic(launch, gates.public, context));
+    if (!stop.aborted && launch.settings.metrics) ports.push(await openMetrics(launch, gates.metrics, context));
+    if (!stop.aborted) ports.push(await openInternal(launch, internalPort, gates.internal, context));
+  };
+  return {
+    open: () => all().catch((error: unknown) => {
+      if (!stop.aborted) throw error; // a port that a stop came before is no trouble
+    }),
+    close: async () => { await Promise.all(ports.map((one) => one.close())); },
+    destroy: () => {
+      for (const one of ports) one.destroy();
+    },
+  };
+}
+
 /** Opens the HTTP API on every address. Resolves once one is open (the others go on trying for 10 s), rejects when none is. */
-export async function openApi(launch: Launch, handle: HandleCall, { platform, log, stop }: Context): Promise<OpenPorts> {
+async function openApi(launch: Launch, handle: HandleCall, { platform, log, stop }: Context): Promise<OpenPorts> {
   const open: Listener[] = [];
   const scoped = log.scope('dapr.runtime.http');
   const { socketFolder, listenAddresses, maxHeaderBytes, http2 } = launch;
@@ -62,7 +87,7 @@ export async function openApi(launch: Launch, handle: HandleCall, { platform, lo
 }
 
 /** Health and metadata on a port of their own; tried once. */
-export async function openPublic(launch: Launch, handle: HandleCall, { platform }: Context): Promise<OpenPorts> {
+async function openPublic(launch: Launch, handle: HandleCall, { platform }: Context): Promise<OpenPorts> {
   try {
     return await platform.listen(handle, at(launch.publicAddress, launch.publicPort ?? 0), { maxHeaderBytes: launch.maxHeaderBytes });
   } catch (error) {
@@ -71,7 +96,7 @@ export async function openPublic(launch: Launch, handle: HandleCall, { platform 
 }
 
 /** The metrics; tried once. */
-export async function openMetrics(launch: Launch, handle: HandleCall, { platform, log }: Context): Promise<OpenPorts> {
+async function openMetrics(launch: Launch, handle: HandleCall, { platform, log }: Context): Promise<OpenPorts> {
   const name = `${launch.metricsAddress}:${launch.metricsPort}`;
   try {
     const listener = await platform.listen(handle, at(launch.metricsAddress, launch.metricsPort), { maxHeaderBytes: launch.maxHeaderBytes });
@@ -86,7 +111,7 @@ export async function openMetrics(launch: Launch, handle: HandleCall, { platform
 const internalHeaderBytes = 1 << 20;
 
 /** Where other sidecars call; retried like the API. */
-export async function openInternal(launch: Launch, port: number, handle: HandleCall, { platform, log, stop }: Context): Promise<OpenPorts> {
+async function openInternal(launch: Launch, port: number, handle: HandleCall, { platform, log, stop }: Context): Promise<OpenPorts> {
   try {
     const listener = await patiently(() => platform.listen(handle, at(launch.internalAddress, port), { maxHeaderBytes: internalHeaderBytes, peers: true }), stop);
     log.info(`Internal server (calls from other sidecars) is running on ${launch.internalAddress}:${port}`);

@@ -1,11 +1,12 @@
-// Runs the sidecar until it is told to stop, again after each SIGHUP, and turns the end into an exit code.
+// Runs the sidecar until it is told to stop, restarts it inside the process after each SIGHUP, and turns the end into an exit code.
 import { manifest, nameResolvers } from '../../adapters/manifest.ts';
 import type { Outrigger } from '../../app/create-app.ts';
+import { textOf } from '../../core/errors.ts';
 import type { LogLevel, Logger } from '../../core/log.ts';
 import { createNodeHost } from '../node/host.ts';
 import type { Launch } from './options.ts';
 import type { Platform } from './platform.ts';
-import { GraceExceeded, runSidecar, withoutBlocking } from './sidecar.ts';
+import { createRestarts, GraceExceeded, runSidecar, withoutBlocking } from './sidecar.ts';
 import { type Signals, watchSignals } from './signals.ts';
 import { daprVersion } from './version.ts';
 
@@ -38,40 +39,31 @@ export async function serve({ readLaunch, log, level, write, platform }: ServeOp
     return 1;
   }
 
-  for (let again = true; again && !signals.stop.aborted; ) {
-    again = false;
-    const run = new AbortController();
-    signals.onReload = () => {
-      again = true;
-      run.abort();
-    };
-    const onStop = () => {
-      again = false;
-      run.abort();
-    };
-    signals.stop.addEventListener('abort', onStop);
-    try {
-      await runSidecar(launch, {
-        platform, manifest, nameResolvers, log, stop: run.signal,
-        onShutdown: (force) => {
-          if (force) setTimeout(() => process.exit(1), 100);
-          else run.abort(withoutBlocking);
-        },
-        onRestart: () => {
-          if (signals.stop.aborted) return;
-          log.scope('dapr.signals').info("Received signal 'hangup'; restarting"); // as daprd, which sends itself the signal
-          signals.onReload();
-        },
-        makeHost: (ports) => createNodeHost({ runtime: platform.runtime, ...ports, write }),
-        onListening: (app) => hooks.onListening?.(app, launch),
-        onReady: (app) => hooks.onReady?.(app, launch),
-      });
-    } catch (error) {
-      log.fatal(error instanceof GraceExceeded ? error.message : `Fatal error from runtime: ${error instanceof Error ? error.message : String(error)}`);
-      return 1;
-    } finally {
-      signals.stop.removeEventListener('abort', onStop);
-    }
+  const restarts = createRestarts();
+  signals.onReload = restarts.ask;
+  const stop = new AbortController();
+  const onStop = () => stop.abort();
+  if (signals.stop.aborted) onStop();
+  signals.stop.addEventListener('abort', onStop);
+  try {
+    if (!stop.signal.aborted) await runSidecar(launch, {
+      platform, manifest, nameResolvers, log, restarts, stop: stop.signal,
+      onShutdown: (force) => {
+        if (force) setTimeout(() => process.exit(1), 100);
+        else stop.abort(withoutBlocking);
+      },
+      onRestart: () => {
+        if (stop.signal.aborted) return;
+        log.scope('dapr.signals').info("Received signal 'hangup'; restarting"); // as daprd, which sends itself the signal
+        restarts.ask();
+      },
+      makeHost: (ports) => createNodeHost({ runtime: platform.runtime, ...ports, write }),
+      onListening: (app) => hooks.onListening?.(app, launch),
+      onReady: (app) => hooks.onReady?.(app, launch),
+    });
+  } catch (error) {
+    log.fatal(error instanceof GraceExceeded ? error.message : `Fatal error from runtime: ${textOf(error)}`);
+    return 1;
   }
   log.info('Daprd shutdown gracefully');
   return 0;

@@ -1,35 +1,34 @@
-// One run of the sidecar inside the process: reads Configuration and resources, opens the ports, finds the app, stops in order.
-import { createApp, type Outrigger } from '../../app/create-app.ts';
-import { watchFolders, watchResources } from '../../app/reload-watch.ts';
+// The sidecar as a process: listeners and outbound HTTP stay, one runtime follows another behind them, and a stop goes in order.
+import type { Outrigger } from '../../app/create-app.ts';
+import type { Handover } from '../../app/handover.ts';
 import type { Manifest } from '../../blocks/components/definition.ts';
 import type { NameResolverManifest } from '../../blocks/invoke/port.ts';
-import { loadConfiguration, readConfigurationFiles } from '../../blocks/resources/configuration.ts';
-import { readResourceDirectories } from '../../blocks/resources/directories.ts';
-import { enabledFeatures } from '../../blocks/resources/features.ts';
-import type { Configuration } from '../../blocks/resources/kinds.ts';
-import { loadResources, type ResourceText } from '../../blocks/resources/loader.ts';
 import { formatDuration } from '../../core/duration.ts';
+import { textOf } from '../../core/errors.ts';
 import type { FilesPort, Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
-import { embeddedResources } from './embedded.ts';
-import { openApi, openInternal, openMetrics, openPublic, type OpenPorts } from './listeners.ts';
+import { pause } from '../../core/pause.ts';
+import { createGates } from './gate.ts';
+import { createListeners, type Listeners } from './listeners.ts';
 import { hostAddress, stablePort } from './network.ts';
 import type { Launch } from './options.ts';
 import type { Platform } from './platform.ts';
+import { createRuntime, type Input, readInput, type Runtime } from './runtime.ts';
 
 export interface SidecarContext {
   platform: Platform;
   manifest: Manifest;
   nameResolvers: NameResolverManifest;
   log: Logger;
-  /** Aborted when the sidecar is to stop; with reason `now` without the block phase (the shutdown API). */
+  /** Aborted when the sidecar is to stop; with reason `withoutBlocking` without the block phase (the shutdown API). */
   stop: AbortSignal;
+  restarts: Restarts;
   /** POST /v1.0/shutdown. */
   onShutdown(force: boolean): void;
   /** Resources have changed in a way that only a restart inside the process can apply. */
   onRestart(): void;
   makeHost(options: { http: Host['http']; peers: Host['peers']; address: string }): Host & { files: FilesPort };
-  /** Called when the API listens (components may still be loading). */
+  /** Called when the API listens (components may still be loading), and again after a restart. */
   onListening?(app: Outrigger): void;
   /** Called when everything is ready. */
   onReady?(app: Outrigger): void;
@@ -45,10 +44,33 @@ export class GraceExceeded extends Error {
 /** Reason of `stop` that leaves out the block phase. */
 export const withoutBlocking = 'without blocking';
 
+/** After that long in a restart new calls no longer wait for invocations begun before it, which go on beside them. */
+const patienceMs = 1000;
+/** Components that take longer to close than this and what is left of the grace period are left to themselves. */
+const closingMs = 1000;
+/** For the last answers of a sidecar that cannot go on. */
+const lastAnswersMs = 200;
+
+/** Requests for a restart inside the process: those that come before it begins are one. */
+export interface Restarts {
+  ask(): void;
+  /** Resolves when one is asked for and has not begun. */
+  asked(): Promise<void>;
+  /** Everything is read now: who asks later asks for another one. */
+  begin(): void;
+}
+
+export function createRestarts(): Restarts {
+  let ask = () => {};
+  let asked = Promise.resolve();
+  const begin = () => { asked = new Promise((resolve) => { ask = resolve; }); };
+  begin();
+  return { ask: () => ask(), asked: () => asked, begin };
+}
+
 /** Runs until `stop` is aborted and everything is closed. Rejects with the reason the sidecar cannot run. */
 export async function runSidecar(launch: Launch, context: SidecarContext): Promise<void> {
-  const { log, platform, stop } = context;
-  const startedAt = performance.now();
+  const { log, platform, stop, restarts } = context;
   for (const warning of launch.warnings) log.warn(warning);
   const internalPort = launch.internalPort ?? (await stablePort(launch.settings.appId));
   const settings = { ...launch.settings, internalPort };
@@ -61,61 +83,104 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
   // a sidecar that others reach only on this machine says so to them
   const advertised = ['127.0.0.1', 'localhost', '[::1]'].includes(launch.internalAddress) ? launch.internalAddress : address;
   const host = context.makeHost({ http, peers, address: advertised });
-  const configuration = await readConfiguration(launch, host.files);
-  const hotReload = enabledFeatures(configuration.features).includes('HotReload');
-  // before the first look, so that no change falls between the two
-  const watch = hotReload && host.files.watch && launch.resourcePaths.length > 0 ? watchFolders(host.files, launch.resourcePaths, log) : undefined;
-  const texts = await readTexts(launch, host.files, log);
-  const load = (found: readonly ResourceText[]) => loadResources(found, { appId: settings.appId, namespace: settings.namespace, log });
-  const resources = load(texts);
-  log.info(`${settings.mode} mode configured`);
-  log.info(`app id: ${settings.appId}`);
-  sayWhatIsMissing(launch, log);
+  const gates = createGates();
+  const listeners = createListeners(launch, internalPort, gates, context);
+  const create = (input: Input, handover?: Handover): Runtime => {
+    log.info(`${settings.mode} mode configured`);
+    log.info(`app id: ${settings.appId}`);
+    sayWhatIsMissing(launch, log);
+    const { manifest, nameResolvers, onShutdown, onRestart } = context;
+    return createRuntime(input, { launch, settings, host, manifest, nameResolvers, log, handover, stop, onShutdown, onRestart, onReady: (app) => context.onReady?.(app) });
+  };
+  let runtime = create(await readInput(launch, host.files, log));
+  let calls = gates.to(runtime.app);
+  /** Close runs that were replaced, which happens as soon as the calls begun in them have ended. */
+  const retired = new Set<() => Promise<void>>();
+  const stopped = aborted(stop);
+  let hasBlocked = false;
+  let refusal: { reason: unknown } | undefined;
 
-  const app = createApp({ host, settings, configuration, resources, manifest: context.manifest, nameResolvers: context.nameResolvers, log, onShutdown: context.onShutdown });
-  const internalReady = app.health.target('grpc-internal-server');
-  const metricsReady = app.health.target('metrics-exporter');
-  const inner = new AbortController();
-  const ports: OpenPorts[] = [];
-  try {
-    if (!stop.aborted) ports.push(await openApi(launch, app.handle, context));
-    if (!stop.aborted && launch.publicPort !== undefined) ports.push(await openPublic(launch, app.handlePublic, context));
-    if (!stop.aborted && app.handleMetrics !== undefined) ports.push(await openMetrics(launch, app.handleMetrics, context));
-    metricsReady();
-    if (!stop.aborted) {
-      ports.push(await openInternal(launch, internalPort, app.handleInternal, context));
-      internalReady();
+  /** Puts a new run in the place of the old one, which false says still has all calls: a stop came first, or there is nothing to run with. */
+  const restart = async (): Promise<boolean> => {
+    const { app, failed, settle, end } = runtime;
+    const until = (...ends: Promise<unknown>[]) => Promise.race([failed, stopped, ...ends]);
+    // calls that wait for components get them, whoever asks for the next restart meanwhile
+    await until(app.opened);
+    await until(settle());
+    if (!stop.aborted && launch.blockShutdownMs !== undefined) {
+      await block(app, launch.blockShutdownMs, log);
+      hasBlocked = true;
     }
-    log.info(`The request body size parameter is: ${settings.maxBodyBytes} bytes`);
-    context.onListening?.(app);
-    const started = app.start(inner.signal).then(() => {
-      if (inner.signal.aborted || stop.aborted) return;
-      if (settings.app.maxConcurrency > 0) log.info(`app max concurrency set to ${settings.app.maxConcurrency}`);
-      log.info(`dapr initialized. Status: Running. Init Elapsed ${Math.round(performance.now() - startedAt)}ms`);
-      context.onReady?.(app);
-    });
-    const reloading = async () => {
-      if (watch === undefined || app.reload === undefined) return;
-      log.scope('dapr.runtime.hotreload').info("Hot reloading enabled. Daprd will reload 'Component', 'Subscription', 'Configuration', 'HTTPEndpoint' and 'Resiliency' resources when they are added, updated or deleted.");
-      const signal = AbortSignal.any([stop, inner.signal]);
-      const end = await watchResources({ files: host.files, paths: launch.resourcePaths, watch, texts, resources, intervalMs: launch.reconcileMs, load, apply: app.reload, log, signal });
-      if (end === 'restart') context.onRestart();
+    if (stop.aborted) return false;
+    restarts.begin();
+    const input = await readInput(launch, host.files, log).catch((reason: unknown) => { refusal = { reason }; });
+    if (input === undefined) return false;
+
+    log.info('Dapr is shutting down');
+    const over = new AbortController();
+    const grace = launch.gracefulShutdownMs > 0 ? pause(launch.gracefulShutdownMs, over.signal) : new Promise<void>(() => {});
+    await until(app.stopInbound(), grace);
+    gates.hold();
+    await until(calls.over(), pause(patienceMs, over.signal).then(() => calls.over(app.lasting)), grace);
+    if (stop.aborted) {
+      input.watch?.close();
+      calls = gates.to(app);
+      over.abort();
+      return false;
+    }
+    const next = create(input, app.handover(input.configuration));
+    end();
+    tellComponents(app, log);
+    await Promise.race([app.release(grace), grace.then(() => pause(closingMs, over.signal))]);
+    over.abort();
+    log.info('Dapr runtime stopped');
+    let closing: Promise<void> | undefined;
+    const close = () => {
+      closing ??= app.stop().catch((error: unknown) => log.error(`error closing what was there before the restart: ${textOf(error)}`)).finally(() => retired.delete(close));
+      return closing;
     };
-    const running = Promise.all([started, reloading()]);
-    // a component that fails while it stops anyway is no reason to fail
-    await Promise.race([aborted(stop), running.then(() => aborted(stop))]);
-    running.catch(() => {});
-    if (launch.blockShutdownMs !== undefined && stop.reason !== withoutBlocking) await block(app, launch.blockShutdownMs, log);
+    retired.add(close);
+    void calls.over().then(close);
+    listensOn(next.app)();
+    runtime = next;
+    calls = gates.to(next.app);
+    hasBlocked = false;
+    return true;
+  };
+
+  try {
+    const listens = listensOn(runtime.app);
+    await listeners.open();
+    listens();
+    log.info(`The request body size parameter is: ${settings.maxBodyBytes} bytes`);
+    do {
+      context.onListening?.(runtime.app);
+      runtime.start();
+      await Promise.race([stopped, runtime.failed, restarts.asked()]);
+    } while (!stop.aborted && (await restart()));
+    if (launch.blockShutdownMs !== undefined && !hasBlocked && stop.reason !== withoutBlocking) await block(runtime.app, launch.blockShutdownMs, log);
   } catch (error) {
-    inner.abort();
-    for (const one of ports) one.destroy();
-    await app.stop();
+    runtime.end();
+    await Promise.race([listeners.close(), pause(lastAnswersMs, stop)]);
+    listeners.destroy();
+    await runtime.app.stop();
     throw error;
   }
-  inner.abort();
-  await closeAll(app, ports, launch, log);
+  runtime.end();
+  await closeAll(runtime.app, listeners, retired, launch, log).catch((error: unknown) => { throw refusal?.reason ?? error; });
   await peers?.close();
   await http.close?.();
+  if (refusal !== undefined) throw refusal.reason;
+}
+
+/** Two of what `/v1.0/healthz` waits for; the function returned says that they listen. */
+function listensOn({ health }: Outrigger): () => void {
+  const internal = health.target('grpc-internal-server');
+  const metrics = health.target('metrics-exporter');
+  return () => {
+    internal();
+    metrics();
+  };
 }
 
 /** Goes on answering calls, without taking messages, until the time is over or the app is unhealthy. */
@@ -130,19 +195,19 @@ async function block(app: Outrigger, ms: number, log: Logger): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Messages first, then the calls in hand, then the components; all within the grace period. */
-async function closeAll(app: Outrigger, ports: OpenPorts[], launch: Launch, log: Logger): Promise<void> {
+/** Messages first, then the calls in hand, then the components; all within the grace period. `retired`: close earlier runs. */
+async function closeAll(app: Outrigger, listeners: Listeners, retired: ReadonlySet<() => Promise<void>>, launch: Launch, log: Logger): Promise<void> {
   log.info('Dapr is shutting down');
   let timer: NodeJS.Timeout | undefined;
   const grace = new Promise<never>((_, fail) => {
     if (launch.gracefulShutdownMs > 0) timer = setTimeout(() => fail(new GraceExceeded()), launch.gracefulShutdownMs);
   });
   const work = async () => {
-    const closed = Promise.all(ports.map((one) => one.close()));
+    const closed = listeners.close();
     await app.stopInbound();
     await closed;
-    for (const { name, type, version } of app.components.all()) log.info(`Shutting down component ${name} (${type}/${version})`);
-    await app.stop();
+    tellComponents(app, log);
+    await Promise.all([app.stop(), ...[...retired].map((close) => close())]);
   };
   try {
     await Promise.race([work(), grace]);
@@ -152,11 +217,9 @@ async function closeAll(app: Outrigger, ports: OpenPorts[], launch: Launch, log:
   log.info('Dapr runtime stopped');
 }
 
-const readConfiguration = async ({ configFiles }: Launch, files: FilesPort): Promise<Configuration> =>
-  loadConfiguration(await readConfigurationFiles(files, configFiles), process.env);
-
-const readTexts = async ({ resourcePaths }: Launch, files: FilesPort, log: Logger): Promise<ResourceText[]> =>
-  (resourcePaths.length === 0 ? embeddedResources(process.env, log) : readResourceDirectories(files, resourcePaths, log));
+const tellComponents = ({ components }: Outrigger, log: Logger): void => {
+  for (const { name, type, version } of components.all()) log.info(`Shutting down component ${name} (${type}/${version})`);
+};
 
 /** Flags that are taken without effect in this release, so that nobody waits for what will not come. */
 function sayWhatIsMissing(launch: Launch, log: Logger): void {
