@@ -5,6 +5,7 @@ import type { Binding } from '../../src/blocks/bindings/port.ts';
 import type { Message, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
+import { startSchemaRegistry } from '../harness/schema-registry.ts';
 import { startKafka } from '../harness/servers.ts';
 import { describeBinding } from './bindings.ts';
 import { openComponent } from './open.ts';
@@ -180,6 +181,37 @@ describeWithServer('kafka', 'Kafka', () => {
     const port = await open({ ...sasl, saslPassword: 'secret' });
     await publish(port, topicOf('sasl'), 'x');
     await expect(open({ ...sasl, saslPassword: 'wrong' })).rejects.toThrow('failed to get latest Kafka clients for initialization: ');
+  });
+  test('messages in Avro: the schema of the topic out, that of the message in, for pub/sub and the binding', async () => {
+    const registry = await startSchemaRegistry({ credentials: 'key:secret' });
+    const topic = topicOf('avro');
+    const fields = [{ name: 'id', type: 'long' }, { name: 'note', type: ['null', 'string'], default: null }];
+    registry.register(`${topic}-value`, { type: 'record', name: 'Order', namespace: 'shop', fields });
+    const registered = { schemaRegistryURL: registry.url, schemaRegistryAPIKey: 'key', schemaRegistryAPISecret: 'secret' };
+    const port = await open({ ...registered, excludeHeaderMetaRegex: '^valueSchemaType$' });
+    const avro = { valueSchemaType: 'Avro' };
+    const seen: string[] = [], raw: string[] = [], batches: string[][] = [];
+    await port.subscribe({ topic, metadata: avro }, async (message) => void seen.push(text(message)));
+    const other = await open({ consumerID: `${topic}-raw` });
+    await other.subscribe({ topic, metadata: {} }, async ({ data }) => void raw.push(Buffer.from(data).toString('hex')));
+    const bulk = await open({ ...registered, useAvroJSON: 'true', consumerID: `${topic}-bulk` });
+    await bulk.bulkSubscribe?.({ topic, metadata: avro, maxMessagesCount: 3, maxAwaitDurationMs: 5000 }, async ({ entries }) => {
+      batches.push(entries.map(text));
+      return new Map();
+    });
+
+    await publish(port, topic, '{"id": 9007199254740993, "note": "é"}', { ...avro, partitionNumber: '0' });
+    await expect(publish(port, topic, '{"id": "one"}', avro)).rejects.toMatchObject({ kind: 'invalid', message: 'cannot decode textual record "shop.Order": unexpected byte: \'"\' for key: "id"' });
+    await publish(port, topic, 'null', { ...avro, partitionNumber: '0' });
+    await port.bulkPublish?.({ topic, entries: [{ entryId: '1', data: Buffer.from('{"id":2}'), metadata: undefined }], metadata: { ...avro, partitionNumber: '0' } }, background);
+    const { port: binding } = await openComponent<Binding>('bindings.kafka', { brokers: (await theBroker()).brokers, authType: 'none', publishTopic: topic, ...registered });
+    opened.push(binding);
+    await binding.invoke?.({ operation: 'create', data: Buffer.from('{"id":3}'), metadata: { ...avro, partitionNumber: '0' } }, background);
+    await until(() => seen.length === 4 && raw.length === 4 && batches.length > 0);
+    expect(seen).toEqual(['{"id":9007199254740993,"note":"\\u00E9"}', 'null', '{"id":2,"note":null}', '{"id":3,"note":null}']);
+    expect(raw).toEqual(['0000000001828080808080802002 04c3a9'.replace(' ', ''), Buffer.from('null').toString('hex'), '00000000010400', '00000000010600']);
+    expect(batches[0]).toEqual(['{"id":9007199254740993,"note":{"string":"\\u00E9"}}', 'null', '{"id":2,"note":null}']);
+    await registry.stop();
   });
   test('no broker', async () => {
     await expect(open({ brokers: '127.0.0.1:1' })).rejects.toThrow('failed to get latest Kafka clients for initialization: kafka: client has run out of available brokers to talk to: ');

@@ -6,6 +6,7 @@ import { createClient } from '../kafka/client.ts';
 import { createGroup } from '../kafka/group.ts';
 import { createPublisher } from '../kafka/publisher.ts';
 import { recordOf } from '../kafka/record.ts';
+import { createAvroMessages, valueToSend } from '../kafka/schema-registry.ts';
 import { kafkaBindingSchema, settingsOf } from '../kafka/settings.ts';
 
 export default defineBinding({
@@ -21,6 +22,7 @@ export default defineBinding({
     const client = await createClient(settings, host.http, log);
     const publisher = await createPublisher(client, settings);
     await publisher.connect().catch((error) => { throw new AdapterError('unavailable', `failed to get latest Kafka clients for initialization: ${textOf(error)}`, error); });
+    const avro = settings.registry && createAvroMessages(settings.registry, host.http, log);
     const group = createGroup(client, settings, log);
     let closed = false;
 
@@ -28,7 +30,8 @@ export default defineBinding({
       operations: ['create'],
       invoke: async ({ data, metadata: wanted }) => {
         if (metadata.publishTopic === '') throw new AdapterError('invalid', 'kafka binding: publishTopic is not set');
-        await publisher.send(metadata.publishTopic, [recordOf(data, wanted, settings.exclude)]);
+        const value = valueToSend(avro, metadata.publishTopic, data, wanted);
+        await publisher.send(metadata.publishTopic, [recordOf(value instanceof Promise ? await value : value, wanted, settings.exclude)]);
         return null;
       },
       read: async (handler) => {

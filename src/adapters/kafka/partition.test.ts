@@ -125,3 +125,20 @@ test('of a batch that is given up what came before the first failure is committe
   await settle();
   expect(partition.toCommit()).toBe('1');
 });
+test('what the decoder does not take counts as refused; in a batch the others are delivered', async () => {
+  const decode = async (value: Uint8Array) => {
+    if (new TextDecoder().decode(value) === 'm6') throw new Error('no such schema');
+    return new TextEncoder().encode(`<${new TextDecoder().decode(value)}>`);
+  };
+  const batches: string[][] = [];
+  const partition = open({ decode, max: 3, waitMs: 1000, deliverAll: async (entries) => { batches.push(entries.map(text)); return new Map(); } }, { backOffMaxRetries: '1', backOffDuration: '1s' });
+  partition.push(records(5, 7));
+  await vi.advanceTimersByTimeAsync(2000);
+  expect([batches, partition.toCommit()]).toEqual([[['<m5>', '<m7>']], '6']);
+
+  const seen: string[] = [];
+  const one = open({ decode, deliver: async (event) => void seen.push(text(event)) }, { backOffMaxRetries: '1', backOffDuration: '1s' });
+  one.push([...records(5, 7), { ...record(8), value: null }]);
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(seen).toEqual(['<m5>', '<m7>', 'null']);
+});

@@ -10,9 +10,13 @@ export interface KafkaEvent {
   metadata: Record<string, string>;
 }
 /** What happens with the messages of a topic: each alone, or several together, with an id each. */
-export type TopicHandler =
+export type TopicHandler = {
+  /** What the value of a record means; undefined: itself. */
+  decode?: ((value: Uint8Array) => Promise<Uint8Array>) | undefined;
+} & (
   | { deliver(event: KafkaEvent): Promise<void> }
-  | { max: number; waitMs: number; deliverAll(entries: ({ entryId: string } & KafkaEvent)[]): Promise<ReadonlyMap<string, unknown>> };
+  | { max: number; waitMs: number; deliverAll(entries: ({ entryId: string } & KafkaEvent)[]): Promise<ReadonlyMap<string, unknown>> }
+);
 
 export interface Partition {
   /** Adds what was fetched; false: enough for now, call `whenRoom` first. */
@@ -42,7 +46,12 @@ export function createPartition(topic: string, partition: number, handler: Topic
   let timer: ReturnType<typeof setTimeout> | undefined;
   let due = false;
 
-  const eventOf = (record: StoredRecord): KafkaEvent => ({ data: dataOf(record), metadata: metadataOf(record, settings) });
+  const { decode } = handler;
+  const eventOf = (record: StoredRecord): KafkaEvent | Promise<KafkaEvent> => {
+    const metadata = metadataOf(record, settings);
+    if (decode === undefined || record.value === null) return { data: dataOf(record), metadata };
+    return decode(record.value).then((data) => ({ data, metadata }));
+  };
   const name = ({ offset, key }: StoredRecord) => `${topic}/${partition}/${offset} [key=${key === null ? '' : btoa(String.fromCharCode(...key.subarray(0, 1000)))}]`;
   const mark = ({ offset }: StoredRecord): void => {
     const after = BigInt(offset) + 1n;
@@ -53,7 +62,7 @@ export function createPartition(topic: string, partition: number, handler: Topic
     try {
       await withRetries(
         retry, signal,
-        () => deliver(eventOf(record)),
+        async () => deliver(await eventOf(record)),
         (error) => log.warn(`Error processing Kafka message: ${name(record)}. Error: ${textOf(error)}. Retrying...`),
         () => log.info(`Successfully processed Kafka message after it previously failed: ${name(record)}`),
       );
@@ -68,7 +77,17 @@ export function createPartition(topic: string, partition: number, handler: Topic
       await withRetries(
         retry, signal,
         async () => {
-          const failed = await deliverAll(open.map(({ entryId, record }) => ({ entryId, ...eventOf(record) })));
+          const failed = new Map<string, unknown>();
+          const decoded = await Promise.all(open.map(async ({ entryId, record }) => {
+            try {
+              return [{ entryId, ...(await eventOf(record)) }];
+            } catch (error) {
+              failed.set(entryId, error);
+              return [];
+            }
+          }));
+          const entries = decoded.flat();
+          if (entries.length > 0) for (const [entryId, error] of await deliverAll(entries)) failed.set(entryId, error);
           open = open.filter(({ entryId }) => failed.has(entryId));
           if (open.length > 0) throw [...failed.values()][0];
         },

@@ -18,11 +18,6 @@ test('null is a tombstone, both ways', () => {
 test.each([['x', 'invalid partitionNumber metadata value "x"'], ['-1', 'partitionNumber must be non-negative, got -1'], ['4294967296', 'value out of range']])('partitionNumber %s', (partitionNumber, message) => {
   expect(() => recordOf(utf8('v'), { partitionNumber }, undefined)).toThrow(message);
 });
-test('Avro needs a registry', () => {
-  expect(() => recordOf(utf8('v'), { VALUESCHEMATYPE: 'Avro' }, undefined)).toThrow('schema registry details not set');
-  expect(() => recordOf(utf8('v'), { valueSchemaType: 'json' }, undefined)).toThrow("error parsing schema type. 'json' is not a supported value");
-  expect(recordOf(utf8('v'), { valueSchemaType: 'None' }, undefined).value).toEqual(utf8('v'));
-});
 test('what is delivered with a message', () => {
   const record = stored({ key: utf8('k ü'), headers: { a: utf8('ż &'), many: [utf8('1'), utf8('2')], none: undefined, __topic: 'mine', secret: 's' } });
   expect(metadataOf(record, { escapeHeaders: false, exclude: /^secret$/u })).toEqual({ __key: 'k ü', __offset: '7', __topic: 'mine', __timestamp: '1700000000000', __partition: '2', a: 'ż &', many: '2', none: '' });

@@ -25,17 +25,17 @@ export interface StoredRecord {
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const textOfValue = (value: Uint8Array | string | undefined): string => (value === undefined ? '' : typeof value === 'string' ? value : decoder.decode(value));
-const isNull = (data: Uint8Array): boolean => data.length === 4 && decoder.decode(data) === 'null';
+/** Bytes that say JSON's null are a tombstone. */
+export const isTombstone = (data: Uint8Array): boolean => data.length === 4 && decoder.decode(data) === 'null';
 
-export function recordOf(data: Uint8Array, metadata: Readonly<Record<string, string>>, exclude: RegExp | undefined): NewRecord {
-  noSchema(metadata);
-  const record: NewRecord = { key: undefined, value: isNull(data) ? null : data, headers: {}, partition: undefined };
+export function recordOf(value: Uint8Array | null, metadata: Readonly<Record<string, string>>, exclude: RegExp | undefined): NewRecord {
+  const record: NewRecord = { key: undefined, value: value !== null && isTombstone(value) ? null : value, headers: {}, partition: undefined };
   for (const name in metadata) {
-    const value = metadata[name] as string;
-    if (name === 'partitionKey' || name === '__key') record.key = utf8(value);
-    else if (name === 'partitionNumber') record.partition = partitionNumber(value);
+    const text = metadata[name] as string;
+    if (name === 'partitionKey' || name === '__key') record.key = utf8(text);
+    else if (name === 'partitionNumber') record.partition = partitionNumber(text);
     if (exclude?.test(name)) continue;
-    record.headers[name] = value;
+    record.headers[name] = text;
   }
   return record;
 }
@@ -47,11 +47,12 @@ export function sizeOf({ key, value, headers }: NewRecord): number {
   return size;
 }
 
-/** Metadata that `valueSchemaType` other than `none` stands in ask for what is not there. */
-export function noSchema(metadata: Readonly<Record<string, string>>): void {
-  const type = property(metadata, 'valueSchemaType');
-  if (type === undefined || type.toLowerCase() === 'none') return;
-  throw new AdapterError('invalid', type.toLowerCase() === 'avro' ? 'schema registry details not set' : `error parsing schema type. '${type}' is not a supported value`);
+/** What `valueSchemaType` of the metadata of a message or a subscription says. */
+export function isAvro(metadata: Readonly<Record<string, string>>): boolean {
+  const type = property(metadata, 'valueSchemaType') ?? 'none';
+  if (type.toLowerCase() === 'avro') return true;
+  if (type.toLowerCase() === 'none') return false;
+  throw new AdapterError('invalid', `error parsing schema type. '${type}' is not a supported value`);
 }
 
 function partitionNumber(text: string): number {

@@ -2,6 +2,7 @@
 import type { Logger } from '../../core/log.ts';
 import { field, MetadataError, parseBool, type Properties, property, schema } from '../../core/metadata.ts';
 import { type RetryPolicy, retryPolicy } from './retry.ts';
+import type { RegistrySettings } from './schema-registry.ts';
 
 const fields = {
   brokers: field.text().default('').describe('Addresses of the brokers, comma-separated: `host:9092`'),
@@ -49,12 +50,12 @@ const fields = {
   compression: field.text().default('none').describe('Of published messages: none (default), gzip, snappy or lz4. Messages are read with zstd too'),
   producerRequiredAcks: field.text().default('all').describe('Who must have a message before it counts as published: all replicas (default), local the leader, none nobody'),
   producerRetryMax: field.integer().default(5).describe('How often publishing is tried again. Default 5'),
-  schemaRegistryURL: field.text().default('').describe('Schema registry for messages with valueSchemaType Avro: not built yet'),
+  schemaRegistryURL: field.text().default('').describe('Schema registry, with the API of Confluent, for messages with valueSchemaType Avro: `http://host:8081`'),
   schemaRegistryAPIKey: field.text().default('').describe('User of the schema registry'),
   schemaRegistryAPISecret: field.text().default('').describe('Password of the schema registry'),
-  schemaCachingEnabled: field.flag().default(true).describe('Schemas are remembered. Default true'),
+  schemaCachingEnabled: field.flag().default(true).describe('Schemas are remembered; else the registry is asked for each message. Default true'),
   schemaLatestVersionCacheTTL: field.duration().default(300_000).describe('How long the latest schema of a subject is remembered. Default 5m'),
-  useAvroJSON: field.flag().default(false).describe('Messages are Avro JSON rather than plain JSON'),
+  useAvroJSON: field.flag().default(false).describe('The JSON of messages is Avro\'s own, which names the type of each value of a union: {"string": "x"}'),
   excludeHeaderMetaRegex: field.text().default('').describe('Metadata whose name matches becomes no header, and headers no metadata'),
   backOffPolicy: field.text().default('constant').describe('Pauses between tries of a message: constant (default) or exponential'),
   backOffDuration: field.duration().default(5000).describe('Pause with the policy constant. Default 5s'),
@@ -98,6 +99,7 @@ export interface KafkaSettings {
   retries: number;
   maxMessageBytes: number;
   exclude: RegExp | undefined;
+  registry: RegistrySettings | undefined;
 }
 export type KafkaAuth =
   | { type: 'none' }
@@ -129,7 +131,6 @@ export function settingsOf(m: Fields, properties: Properties, log: Logger, retri
   if (m.skipVerify) log.info("kafka: you are using 'skipVerify' to skip server config verify which is unsafe!");
   if (authType === 'mtls' && m.disableTls) refuse("kafka: cannot configure mTLS authentication when TLSDisable is 'true'");
   if (m.version !== '' && !/^(0\.\d+\.\d+\.\d+|[1-9]\d*\.\d+\.\d+)$/.test(m.version)) refuse('kafka error: invalid kafka version');
-  if (m.schemaRegistryURL !== '') refuse('kafka error: the schema registry (schemaRegistryURL) is not built yet');
   if (m.producerRetryMax < 0) refuse(`kafka error: invalid value for 'producerRetryMax': ${m.producerRetryMax} (must be >= 0)`);
   return {
     brokers: m.brokers.split(',').map((broker) => broker.trim()),
@@ -155,6 +156,7 @@ export function settingsOf(m: Fields, properties: Properties, log: Logger, retri
     retries: m.producerRetryMax,
     maxMessageBytes: m.maxMessageBytes > 0 ? m.maxMessageBytes : 1_048_576,
     exclude: excludeOf(m.excludeHeaderMetaRegex),
+    registry: registryOf(m, log),
   };
 }
 
@@ -215,6 +217,13 @@ function extensionsOf(type: string, m: Fields): Record<string, string> {
   }
   const isTexts = typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0 && Object.values(value).every((text) => typeof text === 'string');
   return isTexts ? (value as Record<string, string>) : improper();
+}
+
+function registryOf(m: Fields, log: Logger): RegistrySettings | undefined {
+  if (m.schemaRegistryURL === '') return undefined;
+  log.info(`Schema registry URL '${m.schemaRegistryURL}' provided. Configuring the Schema Registry client.`);
+  log.info(`Schema caching enabled: ${m.schemaCachingEnabled}`);
+  return { url: m.schemaRegistryURL, user: m.schemaRegistryAPIKey, password: m.schemaRegistryAPISecret, caching: m.schemaCachingEnabled, latestMs: m.schemaLatestVersionCacheTTL, avroJson: m.useAvroJSON };
 }
 
 function rejoinOf(text: string): number {

@@ -5,7 +5,8 @@ import { AdapterError, textOf } from '../../core/errors.ts';
 import { createClient } from '../kafka/client.ts';
 import { createGroup } from '../kafka/group.ts';
 import { createPublisher } from '../kafka/publisher.ts';
-import { noSchema, recordOf } from '../kafka/record.ts';
+import { recordOf } from '../kafka/record.ts';
+import { createAvroMessages, decoderFor, valueToSend } from '../kafka/schema-registry.ts';
 import { kafkaSchema, settingsOf } from '../kafka/settings.ts';
 
 export default definePubSub({
@@ -20,6 +21,7 @@ export default definePubSub({
     const client = await createClient(settings, host.http, log);
     const publisher = await createPublisher(client, settings);
     await publisher.connect().catch((error) => { throw new AdapterError('unavailable', `failed to get latest Kafka clients for initialization: ${textOf(error)}`, error); });
+    const avro = settings.registry && createAvroMessages(settings.registry, host.http, log);
     const group = createGroup(client, settings, log);
     let closed = false;
     const checkOpen = () => {
@@ -27,25 +29,26 @@ export default definePubSub({
     };
 
     return {
-      publish: async ({ topic, data, metadata: wanted }) => {
+      publish: async ({ topic, data, metadata: wanted = {} }) => {
         checkOpen();
-        await publisher.send(topic, [recordOf(data, wanted ?? {}, settings.exclude)]);
+        const value = valueToSend(avro, topic, data, wanted);
+        // without a schema at once: what is published together goes together
+        await publisher.send(topic, [recordOf(value instanceof Promise ? await value : value, wanted, settings.exclude)]);
       },
       bulkPublish: async ({ topic, entries, metadata: wanted }) => {
         checkOpen();
+        const values = await Promise.all(entries.map(({ data }) => valueToSend(avro, topic, data, wanted)));
         // What the request says wins here.
-        await publisher.send(topic, entries.map((entry) => recordOf(entry.data, { ...entry.metadata, ...wanted }, settings.exclude)));
+        await publisher.send(topic, entries.map((entry, i) => recordOf(values[i] as Uint8Array, { ...entry.metadata, ...wanted }, settings.exclude)));
         return new Map();
       },
       subscribe: async ({ topic, metadata: wanted }, handler) => {
         checkOpen();
-        noSchema(wanted);
-        return group.add([topic], { deliver: ({ data, metadata }) => handler({ topic, data, metadata }, background) });
+        return group.add([topic], { decode: decoderFor(avro, wanted), deliver: ({ data, metadata }) => handler({ topic, data, metadata }, background) });
       },
       bulkSubscribe: async ({ topic, metadata: wanted, maxMessagesCount, maxAwaitDurationMs }, handler) => {
         checkOpen();
-        noSchema(wanted);
-        return group.add([topic], { max: maxMessagesCount > 0 ? maxMessagesCount : 80, waitMs: maxAwaitDurationMs > 0 ? maxAwaitDurationMs : 10_000, deliverAll: (entries) => handler({ topic, entries, metadata: {} }, background) });
+        return group.add([topic], { decode: decoderFor(avro, wanted), max: maxMessagesCount > 0 ? maxMessagesCount : 80, waitMs: maxAwaitDurationMs > 0 ? maxAwaitDurationMs : 10_000, deliverAll: (entries) => handler({ topic, entries, metadata: {} }, background) });
       },
       ping: async () => {
         checkOpen();
