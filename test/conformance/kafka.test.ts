@@ -5,6 +5,7 @@ import type { Binding } from '../../src/blocks/bindings/port.ts';
 import type { Message, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
+import { startKafkaLogin } from '../harness/kafka-login.ts';
 import { startSchemaRegistry } from '../harness/schema-registry.ts';
 import { startKafka } from '../harness/servers.ts';
 import { describeBinding } from './bindings.ts';
@@ -181,6 +182,17 @@ describeWithServer('kafka', 'Kafka', () => {
     const port = await open({ ...sasl, saslPassword: 'secret' });
     await publish(port, topicOf('sasl'), 'x');
     await expect(open({ ...sasl, saslPassword: 'wrong' })).rejects.toThrow('failed to get latest Kafka clients for initialization: ');
+  });
+  test('authType awsiam logs in with a signed URL as the token', async () => {
+    const login = await startKafkaLogin('OAUTHBEARER');
+    const port = await open({ brokers: login.brokers, authType: 'awsiam', disableTls: 'true', region: 'eu-west-1', awsAccessKey: 'AKIAEXAMPLE', awsSecretKey: 'secret' });
+    expect(login.logins.map(({ mechanism }) => mechanism)).toEqual(['OAUTHBEARER']);
+    const [, token = ''] = /^n,,\x01auth=Bearer ([\w-]+)\x01\x01$/.exec(String(login.logins[0]?.bytes)) ?? [];
+    const url = new URL(Buffer.from(token, 'base64url').toString());
+    expect([url.host, url.searchParams.get('Action')]).toEqual(['kafka.eu-west-1.amazonaws.com', 'kafka-cluster:Connect']);
+    expect(url.searchParams.get('X-Amz-Credential')).toMatch(/^AKIAEXAMPLE\/\d{8}\/eu-west-1\/kafka-cluster\/aws4_request$/);
+    await port.close();
+    await login.stop();
   });
   test('messages in Avro: the schema of the topic out, that of the message in, for pub/sub and the binding', async () => {
     const registry = await startSchemaRegistry({ credentials: 'key:secret' });

@@ -19,7 +19,7 @@ export default defineBinding({
   open: async (metadata, { host, log, properties }) => {
     const settings = settingsOf(metadata, properties, log, false);
     const topics = metadata.topics === '' ? [] : metadata.topics.split(',');
-    const client = await createClient(settings, host.http, log);
+    const client = await createClient(settings, host, log);
     const publisher = await createPublisher(client, settings);
     await publisher.connect().catch((error) => { throw new AdapterError('unavailable', `failed to get latest Kafka clients for initialization: ${textOf(error)}`, error); });
     const avro = settings.registry && createAvroMessages(settings.registry, host.http, log);

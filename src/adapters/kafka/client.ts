@@ -1,22 +1,23 @@
 // The Kafka client as the components' settings describe it (client: KafkaJS).
 import type { Kafka, logLevel, SASLOptions } from 'kafkajs';
 import { AdapterError, textOf } from '../../core/errors.ts';
-import type { HttpPort } from '../../core/host.ts';
+import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { addCodecs } from './codecs.ts';
+import { mskTokenSource } from './msk-tokens.ts';
 import type { KafkaSettings } from './settings.ts';
 import { tokenSource } from './tokens.ts';
 
 /** CommonJS: once bundled, `default` is all it exports. */
 export const loadKafka = async () => ((await import('kafkajs')) as unknown as { default: typeof import('kafkajs') }).default;
 
-/** Does not connect. */
-export async function createClient(settings: KafkaSettings, http: HttpPort, log: Logger): Promise<Kafka> {
+/** Does not connect to the brokers. */
+export async function createClient(settings: KafkaSettings, host: Host, log: Logger): Promise<Kafka> {
   const library = await loadKafka();
   const { Kafka, logLevel } = library;
   addCodecs(library);
   const { tls } = settings;
-  const sasl = saslOf(settings, http);
+  const sasl = await saslOf(settings, host);
   return new Kafka({
     clientId: settings.clientId,
     brokers: settings.brokers,
@@ -34,10 +35,14 @@ export async function createClient(settings: KafkaSettings, http: HttpPort, log:
   });
 }
 
-function saslOf({ auth, tls }: KafkaSettings, http: HttpPort): SASLOptions | undefined {
+async function saslOf({ auth, tls }: KafkaSettings, host: Host): Promise<SASLOptions | undefined> {
   if (auth.type === 'none') return undefined;
   if (auth.type === 'password') return { mechanism: auth.mechanism, username: auth.username, password: auth.password } as SASLOptions;
-  const token = tokenSource(auth, http, { verify: tls?.verify ?? true, ...(tls?.ca ? { ca: tls.ca } : {}) });
+  if (auth.type === 'awsiam') {
+    const token = await mskTokenSource(auth.aws, host);
+    return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await token() }) };
+  }
+  const token = tokenSource(auth, host.http, { verify: tls?.verify ?? true, ...(tls?.ca ? { ca: tls.ca } : {}) });
   return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await token(), extensions: auth.extensions }) };
 }
 

@@ -27,12 +27,17 @@ test('authentication', () => {
   expect(parse({ ...least, authType: 'certificate', caCert: cert }).tls).toEqual({ verify: true, ca: cert });
   expect(parse({ ...least, authType: 'oidc', oidcTokenEndpoint: 'https://t', oidcClientID: 'c', oidcClientSecret: 's', oidcScopes: 'a,b', oidcExtensions: '{"x":"y"}' }).auth).toMatchObject({ scopes: ['a', 'b'], extensions: { x: 'y' } });
 });
+test('the AWS fields, by their own names and by the old ones', () => {
+  const aws = { accessKey: 'a', secretKey: 's', sessionToken: 't', assumeRoleArn: 'r', sessionName: 'n', region: 'eu-west-1' };
+  const old = { awsAccessKey: 'a', awsSecretKey: 's', awsSessionToken: 't', awsIamRoleArn: 'r', awsStsSessionName: 'n', awsRegion: 'eu-west-1' };
+  for (const metadata of [aws, old, { ...old, ...aws }]) expect(parse({ brokers: 'b', authType: 'awsIAM', ...metadata })).toMatchObject({ auth: { type: 'awsiam', aws }, tls: { verify: true } });
+});
 test.each([
   [{}, "missing 'brokers' attribute"],
   [{ brokers: 'a' }, "'authType' attribute was missing or empty"],
   [{ brokers: 'a', authType: 'magic' }, "invalid value for 'authType' attribute"],
   [{ brokers: 'a', authRequired: 'maybe' }, "invalid value for 'authRequired' attribute"],
-  [{ brokers: 'a', authType: 'awsiam' }, 'not built yet'],
+  [{ brokers: 'a', authType: 'awsiam' }, 'failed to validate AWS IAM authentication fields: metadata property AWSRegion is missing'],
   [{ ...least, initialOffset: 'middle' }, 'invalid initialOffset: middle'],
   [{ ...least, authType: 'password' }, "missing SASL Username for authType 'password'"],
   [{ ...least, authType: 'password', saslUsername: 'u' }, "missing SASL Password for authType 'password'"],

@@ -1,12 +1,14 @@
 // Component metadata that the two Kafka components share, with Dapr's checks (components-contrib/common/component/kafka/metadata.go).
 import type { Logger } from '../../core/log.ts';
 import { field, MetadataError, parseBool, type Properties, property, schema } from '../../core/metadata.ts';
+import { type AwsSettings, awsFields } from '../aws/settings.ts';
 import { type RetryPolicy, retryPolicy } from './retry.ts';
 import type { RegistrySettings } from './schema-registry.ts';
 
+const { endpoint: _, ...credentialFields } = awsFields;
 const fields = {
   brokers: field.text().default('').describe('Addresses of the brokers, comma-separated: `host:9092`'),
-  authType: field.text().default('').describe('none, password, mtls, certificate, oidc or oidc_private_key_jwt (awsiam is not built yet)'),
+  authType: field.text().default('').describe('none, password, mtls, certificate, oidc, oidc_private_key_jwt or awsiam (Amazon MSK)'),
   authRequired: field.text().default('').describe('Deprecated: true or false, where authType is not given'),
   consumerGroup: field.text().default('').describe('Group of consumers that share the messages; default: consumerID, which is the app id'),
   consumerID: field.text().default('').describe('Group of consumers where consumerGroup is not given'),
@@ -63,15 +65,19 @@ const fields = {
   backOffMaxInterval: field.duration().default(60_000).describe('Longest pause with the policy exponential. Default 60s'),
   backOffMaxElapsedTime: field.duration().default(900_000).describe('With the policy exponential: no more tries after this time; 0 never. Default 15m'),
   backOffMaxRetries: field.integer().default(-1).describe('Tries after the first; negative: until the app takes it. Default -1'),
+  ...credentialFields,
+  region: field.text().default('').describe('AWS region of the brokers, with authType awsiam. It needs this one; the fields with AWS credentials are for it too'),
 };
+/** Old names. */
+const aliases = { awsRegion: 'region', awsAccessKey: 'accessKey', awsSecretKey: 'secretKey', awsSessionToken: 'sessionToken', awsIamRoleArn: 'assumeRoleArn', awsStsSessionName: 'sessionName' };
 
 /** Schema of one component: what both have, and what only it has. */
-export const kafkaSchema = schema(fields);
+export const kafkaSchema = schema(fields, aliases);
 export const kafkaBindingSchema = schema({
   ...fields,
   topics: field.text().default('').describe('Topics that are read, comma-separated'),
   publishTopic: field.text().default('').describe('Topic that is written'),
-});
+}, aliases);
 
 export interface KafkaSettings {
   brokers: string[];
@@ -104,6 +110,7 @@ export interface KafkaSettings {
 export type KafkaAuth =
   | { type: 'none' }
   | { type: 'password'; mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string }
+  | { type: 'awsiam'; aws: AwsSettings }
   | ({ type: 'oidc'; secret: string } & OidcClient)
   | ({ type: 'oidc_private_key_jwt'; key: string; audience: string; resource: string; kid: string } & OidcClient);
 export interface OidcClient {
@@ -196,7 +203,9 @@ function authOf(type: string, m: Fields, log: Logger): KafkaAuth {
     case 'certificate':
       if (m.caCert === '') refuse("missing CA certificate property 'caCert' for authType 'certificate'");
       return { type: 'none' };
-    case 'awsiam': return refuse("kafka error: authType 'awsiam' is not built yet");
+    case 'awsiam':
+      if (m.region === '') refuse('failed to validate AWS IAM authentication fields: metadata property AWSRegion is missing');
+      return { type, aws: { endpoint: '', region: m.region, accessKey: m.accessKey, secretKey: m.secretKey, sessionToken: m.sessionToken, assumeRoleArn: m.assumeRoleArn, sessionName: m.sessionName, trustAnchorArn: m.trustAnchorArn, trustProfileArn: m.trustProfileArn } };
     default: return refuse("kafka error: invalid value for 'authType' attribute");
   }
 }

@@ -18,7 +18,7 @@ export default definePubSub({
   metadata: kafkaSchema,
   open: async (metadata, { host, log, properties }) => {
     const settings = settingsOf(metadata, properties, log, true);
-    const client = await createClient(settings, host.http, log);
+    const client = await createClient(settings, host, log);
     const publisher = await createPublisher(client, settings);
     await publisher.connect().catch((error) => { throw new AdapterError('unavailable', `failed to get latest Kafka clients for initialization: ${textOf(error)}`, error); });
     const avro = settings.registry && createAvroMessages(settings.registry, host.http, log);
