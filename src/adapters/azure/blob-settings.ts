@@ -40,11 +40,11 @@ export async function blobAccount(settings: BlobSettings, host: Host, log: Logge
   if (settings.containerName === '') throw new Error('missing or empty containerName field from metadata');
   const publicAccess = publicAccessLevel === 'none' ? '' : publicAccessLevel;
   if (publicAccess !== '' && publicAccess !== 'blob' && publicAccess !== 'container') throw new Error(`invalid public access level: ${publicAccessLevel}; allowed: [blob container]`);
-  if (connectionString !== '') return { account: await connected(connectionString), publicAccess };
+  if (connectionString !== '') return { account: await connectedAccount(connectionString), publicAccess };
   return { account: await storageAccount('blob', { accountName, accountKey, endpoint: settings.endpoint }, settings, host, log), publicAccess };
 }
 
-export async function connected(text: string): Promise<StorageAccount> {
+export async function connectedAccount(text: string): Promise<StorageAccount> {
   const parts = new Map(text.split(';').flatMap((part): [string, string][] => {
     const equals = part.indexOf('=');
     return equals < 0 ? [] : [[part.slice(0, equals).trim().toLowerCase(), part.slice(equals + 1)]];

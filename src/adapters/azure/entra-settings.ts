@@ -2,14 +2,14 @@
 import { field } from '../../core/metadata.ts';
 
 export const entraFields = {
-  azureTenantId: field.text().default('').describe('Microsoft Entra ID: tenant of the application. Also: spnTenantId, tenantId'),
-  azureClientId: field.text().default('').describe('Client id of the application, or of the managed identity where there are several. Also: spnClientId, clientId'),
-  azureClientSecret: field.text().default('').describe('Secret of the application. Also: spnClientSecret, clientSecret'),
-  azureCertificate: field.text().default('').describe('Certificate and RSA key of the application, as PEM; instead of the secret. Also: spnCertificate'),
-  azureCertificateFile: field.text().default('').describe('File that holds certificate and key. Also: spnCertificateFile'),
-  azureCertificatePassword: field.text().default('').describe('Password of a PKCS #12 file, which cannot be read here: convert it to PEM. Also: spnCertificatePassword'),
-  azureEnvironment: field.text().default('').describe('AzurePublicCloud (default), AzureChinaCloud or AzureUSGovernmentCloud. Also: azureCloud'),
-  azureAuthMethods: field.text().default('').describe('Ways to sign in, tried in this order: clientcredentials (creds), clientcertificate (cert), workloadidentity (wi), managedidentity (mi), or none. Default: all of them, as far as they are set up. Also: azureADAuthMethods, entraIDAuthMethods, microsoftEntraIDAuthMethods'),
+  azureTenantId: field.text().default('').describe('Microsoft Entra ID: tenant of the application'),
+  azureClientId: field.text().default('').describe('Client id of the application, or of the managed identity where there are several'),
+  azureClientSecret: field.text().default('').describe('Secret of the application'),
+  azureCertificate: field.text().default('').describe('Certificate and RSA key of the application, as PEM; instead of the secret'),
+  azureCertificateFile: field.text().default('').describe('File that holds certificate and key'),
+  azureCertificatePassword: field.text().default('').describe('Password of a PKCS #12 file, which cannot be read here: convert it to PEM'),
+  azureEnvironment: field.text().default('').describe('AzurePublicCloud (default), AzureChinaCloud or AzureUSGovernmentCloud'),
+  azureAuthMethods: field.text().default('').describe('Ways to sign in, tried in this order: clientcredentials (creds), clientcertificate (cert), workloadidentity (wi), managedidentity (mi), or none. Default: all of them, as far as they are set up'),
 };
 export const entraAliases = {
   tenantId: 'azureTenantId', spnTenantId: 'azureTenantId', clientId: 'azureClientId', spnClientId: 'azureClientId', clientSecret: 'azureClientSecret', spnClientSecret: 'azureClientSecret',

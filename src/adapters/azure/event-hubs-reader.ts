@@ -1,0 +1,135 @@
+// One subscription to an Azure Event Hub: its share of the partitions, each in a lane of its own (upstream: Subscribe and processEvents in common/component/azure/eventhubs/eventhubs.go).
+import type { EventHubConsumerClient, EventPosition, PartitionContext, ReceivedEventData } from '@azure/event-hubs';
+import { textOf } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
+import { pause } from '../../core/pause.ts';
+import { type RetryPolicy, withRetries } from '../kafka/retry.ts';
+import type { EventHubs } from './event-hubs-client.ts';
+import { createLane, type Lane } from './event-hubs-lane.ts';
+
+export interface EventHubReaderOptions {
+  hubs: EventHubs;
+  hub: string;
+  group: string;
+  /** Events of one partition one after the other. */
+  ordered: boolean;
+  /** How many go to the app together, and how long they wait for one another. */
+  bulk: { size: number; waitMs: number };
+  /** Every how many of these the place is written down; 0: never. */
+  checkpointEvery: number;
+  retry: RetryPolicy;
+  log: Logger;
+  /** Rejects where the app refused them. */
+  handle(events: readonly ReceivedEventData[]): Promise<void>;
+}
+
+/** Events (or groups of them) of one partition at the app at once, where their order does not matter. */
+const atOnce = 100;
+const [batchSize, maxWaitSeconds] = [100, 60];
+const againMs = 5000;
+/** So long a subscription waits to be in place; it is tried on for ever. */
+const startMs = 10_000;
+const looksAtOnce = 8;
+
+/** Resolves when what is published from now on will be read, or after 10 s where the service or the storage account cannot be reached. */
+export async function startEventHubReader(options: EventHubReaderOptions): Promise<{ close(): Promise<void> }> {
+  const { hubs, hub, group, log } = options;
+  const stop = new AbortController();
+  const { signal } = stop;
+  let reading: { close(): Promise<void> } | undefined;
+  const run = async () => {
+    while (!signal.aborted) {
+      try {
+        const opened = await open(options, await hubs.consumer(hub, group), signal);
+        reading = opened;
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        log.error(`error trying to establish a connection: ${textOf(error)}`);
+        await pause(againMs, signal);
+      }
+    }
+  };
+  const running = run();
+  await Promise.race([running, pause(startMs, signal)]);
+  return {
+    close: async () => {
+      stop.abort();
+      await running;
+      await reading?.close();
+    },
+  };
+}
+
+async function open({ hub, ordered, bulk, checkpointEvery, retry, log, handle }: EventHubReaderOptions, client: EventHubConsumerClient, signal: AbortSignal): Promise<{ close(): Promise<void> }> {
+  const lanes = new Map<string, Lane<ReceivedEventData>>();
+  const laneOf = (context: PartitionContext): Lane<ReceivedEventData> => {
+    const { partitionId } = context;
+    const known = lanes.get(partitionId);
+    if (known !== undefined) return known;
+    const made = createLane<ReceivedEventData>({
+      atOnce: ordered ? 1 : atOnce,
+      group: bulk,
+      every: checkpointEvery,
+      handle: async (events) => {
+        try {
+          await withRetries(
+            retry, signal,
+            () => handle(events),
+            (error) => log.warn(`Error processing EventHubs events for topic ${hub}. Error: ${textOf(error)}. Retrying...`),
+            () => log.warn(`Successfully processed EventHubs events after it previously failed for topic ${hub}`),
+          );
+          return true;
+        } catch (error) {
+          // The service knows no refusal: what the app does not take after all tries is passed over. At the end of the reading it comes again.
+          if (signal.aborted) return false;
+          log.error(`Too many failed attempts at processing Eventhubs events for topic ${hub}. Error: ${textOf(error)}`);
+          return true;
+        }
+      },
+      checkpoint: (event) => context.updateCheckpoint(event).catch((error) => log.warn(`failed to update checkpoint of partition ${partitionId} of ${hub}: ${textOf(error)}`)),
+    });
+    lanes.set(partitionId, made);
+    return made;
+  };
+  try {
+    const subscription = client.subscribe(
+      {
+        processEvents: (events, context) => laneOf(context).take(events),
+        processClose: async (reason, { partitionId }) => {
+          const lane = lanes.get(partitionId);
+          lanes.delete(partitionId);
+          await lane?.end(reason === 'OwnershipLost');
+        },
+        processError: async (error, { partitionId }) => {
+          if ((error as { code?: string }).code === 'ReceiverDisconnectedError') log.debug(`Client lost ownership of partition ${partitionId} for topic ${hub}`);
+          else log.error(`Error from event processor${partitionId === '' ? '' : ` of partition ${partitionId}`}: ${textOf(error)}`);
+        },
+      },
+      { maxBatchSize: Math.max(batchSize, bulk.size), maxWaitTimeInSeconds: maxWaitSeconds, skipParsingBodyAsJson: true, startPosition: await endsOf(client, signal) },
+    );
+    return {
+      close: async () => {
+        await subscription.close().catch((error) => log.warn(`Error closing the subscription to ${hub}: ${textOf(error)}`));
+        await client.close().catch(() => undefined); // its connection may be gone
+      },
+    };
+  } catch (error) {
+    await client.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Where a partition ends now is where reading begins that has no checkpoint; "latest" would be wherever it ends when the link opens, and again after each lost connection. */
+async function endsOf(client: EventHubConsumerClient, signal: AbortSignal): Promise<Record<string, EventPosition>> {
+  const left = await client.getPartitionIds({ abortSignal: signal });
+  const ends: Record<string, EventPosition> = {};
+  const worker = async () => {
+    for (let id = left.pop(); id !== undefined; id = left.pop()) {
+      const { isEmpty, lastEnqueuedOffset } = await client.getPartitionProperties(id, { abortSignal: signal });
+      ends[id] = { offset: isEmpty && lastEnqueuedOffset === undefined ? '-1' : String(lastEnqueuedOffset) };
+    }
+  };
+  await Promise.all(Array.from({ length: looksAtOnce }, worker));
+  return ends;
+}
