@@ -31,7 +31,7 @@ import { createApiLog } from './http/api-logging.ts';
 import { createApiRules, invokeRoute } from './http/api-rules.ts';
 import { createApi, type HandleCall } from './http/api.ts';
 import { bindingsRoutes } from './http/bindings.ts';
-import { callOf, type Handler, type Route, segment } from './http/call.ts';
+import { type Handler, type HttpCall, type Route, segment } from './http/call.ts';
 import { configurationRoutes } from './http/configuration.ts';
 import { createCors } from './http/gate.ts';
 import { healthRoutes, shutdownRoutes } from './http/health.ts';
@@ -197,8 +197,8 @@ export function createApp(options: AppOptions): Outrigger {
   // In every API that uses a component, its name is the third part of the path; `bulk` comes before that of a broker.
   const using = ({ name, handler }: Route): Handler => {
     const nameAt = name === 'BulkPublishEvent' ? 3 : 2;
-    const nameOf = (c: Parameters<Handler>[0]) => segment(callOf(c), nameAt);
-    return reload ? (c) => users.during(nameOf, handler, c) : handler;
+    const nameOf = (call: HttpCall) => segment(call, nameAt);
+    return reload ? (call) => users.during(nameOf, handler, call) : handler;
   };
   /** Each once, whoever comes first: a stop, or a start that was overtaken by one. */
   const closeComponents = async () => {

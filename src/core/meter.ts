@@ -12,15 +12,14 @@ export function nowExactly(): number {
   if (held !== 0) held = reading;
   return reading;
 }
+/** When something ends whose last step was the end of something else, where that was looked at. */
+export const sinceThen = (startedAt: number): number => (held > startedAt ? held : nowExactly());
 /** The clock stands at this reading, or at a later one that somebody takes. To be released before anything else can run. */
 export function holdClock(at: number): void {
   held = at;
 }
-/** Returns where it stood. */
-export function releaseClock(): number {
-  const at = held;
+export function releaseClock(): void {
   held = 0;
-  return at;
 }
 
 /** One kind of event, its labels bound beforehand: counted, and how long it took since `startedAt`, which is what `now()` said. */

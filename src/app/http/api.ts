@@ -1,11 +1,13 @@
 // The HTTP API as a Hono application: routes in Dapr's order of precedence, and invocation for everything that matches none.
 import { Hono } from 'hono';
+import type { H } from 'hono/types';
 import type { Incoming } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import { holdClock, now, releaseClock } from '../../core/meter.ts';
 import type { TracingRules } from '../observability/tracing/tracing.ts';
 import { startApiSpan } from '../observability/tracing/api-span.ts';
 import { Measured } from './api-logging.ts';
-import { answer, callOf, type Env, type Handler, type HttpCall, httpCall, plainText, type Route } from './call.ts';
+import { answer, type CallCounter, type Handler, type HttpCall, httpCall, plainText, type Route } from './call.ts';
 import { renderError } from './errors.ts';
 import { contextOf, type Cors, traceOf } from './gate.ts';
 import { splitTarget, wellEscaped } from './path.ts';
@@ -25,30 +27,28 @@ export interface ApiOptions extends TracingRules {
   /** Puts handlers of the Configuration in front of everything behind the gate; undefined: there are none. */
   pipeline?: ((serve: Serve) => Serve) | undefined;
   /** Counts calls, those that the gate's CORS and token checks answer too; undefined: nobody counts. */
-  count?: CountCalls | undefined;
+  counter?: CallCounter | undefined;
   /** Told of every error that becomes an answer. */
   onError?: ((error: unknown) => void) | undefined;
   /** Called after each answer where API logging is on. */
   onAnswer?: ((call: HttpCall, route: Route | undefined, response: Response, startedAt: number) => void) | undefined;
 }
 
-/** What a call goes through between the gate and its answer. */
-export type CountCalls = (call: HttpCall, serve: Serve) => Response | Promise<Response>;
-
 export type HandleCall = (incoming: Incoming) => Response | Promise<Response>;
 
 const healthPaths = new Set(['v1.0/healthz', 'v1.0/healthz/outbound']);
 
 export function createApi(options: ApiOptions): HandleCall {
-  const { log, apiToken, cors, recorder } = options;
-  const { count } = options;
+  const { log, apiToken, cors, recorder, counter } = options;
   const invoke = options.fallback;
   const logged = options.onAnswer;
-  const hono = new Hono<Env>({ router: createRouter() });
-  const fallback: Handler = invoke ? (c) => invoke(callOf(c)) : plainFallback(options.routes);
-  if (invoke) hono.all('/v1.0/invoke/*', fallback);
+  const hono = new Hono({ router: createRouter() });
+  const fallback: Handler = invoke ?? plainFallback(options.routes);
+  // Handlers get the call in place of Hono's Context, which costs more than most of them and which none would look at.
+  const add = (methods: readonly string[], path: string, handler: Handler) => hono.on([...methods], path, handler as unknown as H);
+  if (invoke) add(['ALL'], '/v1.0/invoke/*', fallback);
   for (const route of options.routes) {
-    hono.on([...route.methods], `/${route.path}`, logged || recorder ? (c) => { callOf(c).route = route; return route.handler(c); } : route.handler);
+    add(route.methods, `/${route.path}`, logged || recorder ? (call) => { call.route = route; return route.handler(call); } : route.handler);
   }
   const failed = (call: HttpCall, error: unknown): Response => {
     options.onError?.(error);
@@ -57,13 +57,12 @@ export function createApi(options: ApiOptions): HandleCall {
 
   const guarded = (call: HttpCall, response: Promise<Response>): Promise<Response> => response.catch((error: unknown) => failed(call, error));
 
-  // Hono's own way to a handler but for the Context, which costs more than most of the handlers that would not look at it.
   // There are no HEAD routes in Dapr: such calls, too, go where all go that match none.
   const dispatch = (call: HttpCall): Response | Promise<Response> => {
     const [found] = hono.router.match(call.incoming.method, call.path)[0];
-    const handler = found === undefined ? fallback : (found[0][0] as Handler);
+    const handler = found === undefined ? fallback : (found[0][0] as unknown as Handler);
     try {
-      const response = handler({ env: { call } });
+      const response = handler(call);
       return response instanceof Promise ? guarded(call, response) : response;
     } catch (error) {
       return failed(call, error);
@@ -92,6 +91,17 @@ export function createApi(options: ApiOptions): HandleCall {
     return serve(call);
   };
 
+  const counted: Serve = (call) => {
+    call.counter = counter;
+    call.startedAt = now();
+    holdClock(call.startedAt);
+    try {
+      return admit(call);
+    } finally {
+      releaseClock();
+    }
+  };
+
   return (incoming) => {
     const call = httpCall(incoming, options.maxBodyBytes, background);
     if (!(call.plain || wellEscaped(call.path))) return plain400(call);
@@ -105,7 +115,7 @@ export function createApi(options: ApiOptions): HandleCall {
       if (recorder !== undefined && refusal === undefined) startApiSpan(recorder, call, trace.parent);
     } else call.context = contextOf(incoming, '', '', incoming.header('baggage') ?? '');
     if (refusal !== undefined) return plainText(call, 400, `${refusal}\n`);
-    return count === undefined ? admit(call) : count(call, admit);
+    return counter === undefined ? admit(call) : counted(call);
   };
 }
 
@@ -127,8 +137,7 @@ const plain400 = (call: HttpCall) => answer(call, 400, ['Content-Type', 'text/pl
 function plainFallback(routes: readonly Route[]): Handler {
   const patterns = routes.map((route) => ({ route, matches: new RegExp(`^/${route.path.replace(/:\w+\{\.\+\}/g, '.+').replace(/:\w+/g, '[^/]+')}$`) }));
   const known = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'TRACE']);
-  return (c) => {
-    const call = callOf(c);
+  return (call) => {
     const allowed = [...new Set(patterns.filter((p) => p.matches.test(call.path)).flatMap((p) => p.route.methods))];
     if (allowed.length === 0) return plainText(call, 404, '404 page not found\n');
     return answer(call, 405, known.has(call.incoming.method) ? allowed.flatMap((m) => ['Allow', m]) : [], null);

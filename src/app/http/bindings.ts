@@ -7,13 +7,12 @@ import { BodyBroken, BodyTooLarge, type RawHeaders } from '../../core/host.ts';
 import { readTraceparent, type TracingMode } from '../../core/traceparent.ts';
 import type { BindingsBlock } from '../../blocks/bindings/bindings.ts';
 import { canonical } from '../../blocks/invoke/headers.ts';
-import { answer, bodyBytes, callOf, empty, type Handler, header, type HttpCall, type Route, segment } from './call.ts';
+import { answer, bodyBytes, empty, type Handler, header, type HttpCall, type Route, segment } from './call.ts';
 
 const body = struct('http.OutputBindingRequest', { metadata: stringMap, data: any, operation: string });
 
 export function bindingsRoutes(bindings: BindingsBlock, { tracing }: { tracing: TracingMode }): Route[] {
-  const invoke: Handler = async (c) => {
-    const call = callOf(c);
+  const invoke: Handler = async (call) => {
     const name = segment(call, 2);
     const { operation, data, metadata } = await read(call);
     const baggage = baggageOf(call);

@@ -1,11 +1,10 @@
 // One HTTP API call on its way through the routes: what came in, its trace, and the ways to answer.
-import type { Context } from 'hono';
 import type { CallContext } from '../../core/context.ts';
 import { fail } from '../../core/errors.ts';
 import { GoJsonError, parseFirst, textOfBytes } from '../../core/go-json.ts';
 import { BodyBroken, BodyTooLarge, hasHeader, type Incoming, type RawHeaders } from '../../core/host.ts';
-import { type AnswerSize, sized } from './answer-size.ts';
-import { queryUnescape, readTarget } from './path.ts';
+import type { AnswerBody } from './answer-size.ts';
+import { beginOf, queryUnescape, readTarget } from './path.ts';
 
 export interface HttpCall {
   /** Replaced on the way by what a middleware pipeline makes of it. */
@@ -16,6 +15,9 @@ export interface HttpCall {
   query: string;
   /** Nothing in `path` is escaped. */
   readonly plain: boolean;
+  /** Where the third and fourth segment of `path` begin; 0: there is none. */
+  readonly third: number;
+  readonly fourth: number;
   context: CallContext;
   /** Headers the answer gets on top of the handler's, unless the handler set them (traceparent, CORS). */
   extra: readonly string[];
@@ -28,14 +30,14 @@ export interface HttpCall {
   route?: Route;
   /** Told of the answer's status before it leaves; set where the call is traced. */
   answered?: (call: HttpCall, status: number) => void;
-  /** Where calls are counted: the size of the answer's body. */
-  counted?: AnswerSize;
+  /** Counts the call when it is answered; set where somebody counts. */
+  counter?: CallCounter;
+  /** When it came in, by the clock of core/meter.ts; 0 where nobody counts. */
+  startedAt: number;
 }
-/** Hono's environment of a call. */
-export type Env = { Bindings: { call: HttpCall } };
-/** What handlers use of a Hono Context. */
-export type HandlerContext = Pick<Context<Env>, 'env'>;
-export type Handler = (c: HandlerContext) => Response | Promise<Response>;
+/** Takes note of an answer that is about to leave and returns its body, or one in its place whose end is seen. */
+export type CallCounter = (call: HttpCall, status: number, headers: RawHeaders, body: AnswerBody) => AnswerBody;
+export type Handler = (call: HttpCall) => Response | Promise<Response>;
 
 /** One row of the API: which methods and path, Dapr's endpoint name (logs), its allow/deny group. */
 export interface Route {
@@ -50,39 +52,37 @@ export interface Route {
 
 const none: readonly string[] = [];
 export function httpCall(incoming: Incoming, maxBody: number, context: CallContext): HttpCall {
-  const { path, query, plain } = readTarget(incoming.target);
-  return { incoming, path, query, plain, context, extra: none, maxBody };
+  const { path, query, plain, third, fourth } = readTarget(incoming.target);
+  return { incoming, path, query, plain, third, fourth, context, extra: none, maxBody, startedAt: 0 };
 }
 
-export const callOf = (c: HandlerContext): HttpCall => c.env.call;
-
-/** Path segment `index` (0 = version), unescaped by query rules: `+` is a space. */
+const beginIn = ({ path, third, fourth }: HttpCall, index: number): number => (index === 2 ? third : index === 3 ? fourth : beginOf(path, index));
+/** Path segment `index` (0 = version), unescaped by query rules: `+` is a space. '' where there is none. */
 export function segment(call: HttpCall, index: number): string {
-  let start = 1;
-  for (let i = 0; i < index; i++) start = call.path.indexOf('/', start) + 1;
-  const end = call.path.indexOf('/', start);
+  const start = beginIn(call, index);
+  if (start === 0) return '';
+  const end = index === 2 && call.fourth > 0 ? call.fourth - 1 : call.path.indexOf('/', start);
   const text = end < 0 ? call.path.slice(start) : call.path.slice(start, end);
   return call.plain ? text : queryUnescape(text);
 }
 /** Everything from segment `index` on (a `*` of the route). */
 export function rest(call: HttpCall, index: number): string {
-  let start = 1;
-  for (let i = 0; i < index; i++) start = call.path.indexOf('/', start) + 1;
-  const text = call.path.slice(start);
+  const start = beginIn(call, index);
+  const text = start === 0 ? '' : call.path.slice(start);
   return call.plain ? text : queryUnescape(text);
 }
 
 export const header = (call: HttpCall, name: string): string | undefined => call.incoming.header(name);
 
 /** The answer, with the call's extra headers where the handler did not set them. */
-export function answer(call: HttpCall, status: number, headers: RawHeaders, body: Uint8Array | string | ReadableStream<Uint8Array> | null): Response {
+export function answer(call: HttpCall, status: number, headers: RawHeaders, body: AnswerBody): Response {
   const { extra } = call;
   call.answered?.(call, status);
   for (let i = 0; i < extra.length; i += 2) {
     const name = extra[i] as string;
     if (!hasHeader(headers, name)) headers.push(name, extra[i + 1] as string);
   }
-  return call.incoming.respond(status, headers, call.counted === undefined ? body : sized(call.counted, headers, body));
+  return call.incoming.respond(status, headers, call.counter === undefined ? body : call.counter(call, status, headers, body));
 }
 export const empty = (call: HttpCall): Response => answer(call, 204, [], null);
 export const json = (call: HttpCall, status: number, text: string): Response => answer(call, status, ['Content-Type', 'application/json'], text);

@@ -4,25 +4,22 @@ import { goStringify } from '../../core/go-json.ts';
 import type { ConfigurationBlock } from '../../blocks/configuration/configuration.ts';
 import type { ConfigurationHandler, ConfigurationRequest } from '../../blocks/configuration/port.ts';
 import { itemsJson } from '../items-json.ts';
-import { callOf, empty, type Handler, type HttpCall, json, type Route, segment } from './call.ts';
+import { empty, type Handler, type HttpCall, json, type Route, segment } from './call.ts';
 import { queryMetadata, queryPairs } from './path.ts';
 
 /** `app`: how changes reach the app; undefined where there is no app to tell. */
 export function configurationRoutes(configuration: ConfigurationBlock, app: ((store: string) => ConfigurationHandler) | undefined): Route[] {
-  const get: Handler = async (c) => {
-    const call = callOf(c);
+  const get: Handler = async (call) => {
     const items = await configuration.store(segment(call, 2)).get(requestOf(call), call.context);
     return items.size === 0 ? empty(call) : json(call, 200, `${itemsJson(items)}\n`);
   };
-  const subscribe: Handler = async (c) => {
-    const call = callOf(c);
+  const subscribe: Handler = async (call) => {
     const store = configuration.store(segment(call, 2));
     // the usual form of an error, but with a line break at its end
     if (app === undefined) return json(call, 500, `${goStringify({ errorCode: 'ERR_APP_CHANNEL_NIL', message: 'app channel is not initialized. cannot subscribe to configuration updates' })}\n`);
     return json(call, 200, `${goStringify({ id: await store.subscribe(requestOf(call), app(store.name)) })}\n`);
   };
-  const unsubscribe: Handler = async (c) => {
-    const call = callOf(c);
+  const unsubscribe: Handler = async (call) => {
     const store = configuration.store(segment(call, 2));
     try {
       await store.unsubscribe(segment(call, 3));

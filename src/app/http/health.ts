@@ -1,15 +1,14 @@
 // HTTP routes of health and shutdown.
 import { fail } from '../../core/errors.ts';
 import type { Health } from '../../blocks/health/health.ts';
-import { callOf, empty, header, type Route } from './call.ts';
+import { empty, header, type Route } from './call.ts';
 import { queryValue } from './path.ts';
 
 export function healthRoutes(health: Health, appId: string): Route[] {
   return [
     {
       methods: ['GET'], path: 'v1.0/healthz', name: 'Healthz', group: '',
-      handler: (c) => {
-        const call = callOf(c);
+      handler: (call) => {
         health.checkReady();
         const asked = queryValue(call.query, 'appid');
         if (asked !== undefined && asked !== appId) throw fail('healthAppIdNotMatch');
@@ -18,9 +17,9 @@ export function healthRoutes(health: Health, appId: string): Route[] {
     },
     {
       methods: ['GET'], path: 'v1.0/healthz/outbound', name: 'HealthzOutbound', group: '',
-      handler: (c) => {
+      handler: (call) => {
         health.checkOutbound();
-        return empty(callOf(c));
+        return empty(call);
       },
     },
   ];
@@ -31,8 +30,7 @@ export function shutdownRoutes(onShutdown: (force: boolean) => void): Route[] {
   return [
     {
       methods: ['POST'], path: 'v1.0/shutdown', name: 'Shutdown', group: 'shutdown/v1',
-      handler: (c) => {
-        const call = callOf(c);
+      handler: (call) => {
         onShutdown(header(call, 'dapr-force-shutdown')?.toLowerCase() === 'true');
         return empty(call);
       },

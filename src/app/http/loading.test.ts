@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { HandlerContext } from './call.ts';
+import type { HttpCall } from './call.ts';
 import { createLoading } from './loading.ts';
 
-const context = {} as HandlerContext;
+const context = {} as HttpCall;
 
 test('calls wait until loading is done, later ones do not', async () => {
   const loading = createLoading();

@@ -2,12 +2,11 @@
 import { goStringify, textOfBytes } from '../../core/go-json.ts';
 import { printTexts } from '../../core/json-exact.ts';
 import type { MetadataBlock } from '../../blocks/metadata/metadata.ts';
-import { callOf, empty, type Handler, json, type Route, segment, universalBody } from './call.ts';
+import { empty, type Handler, json, type Route, segment, universalBody } from './call.ts';
 import { checkBody } from './proto-body.ts';
 
 export function metadataRoutes(metadata: MetadataBlock): Route[] {
-  const get: Handler = async (c) => {
-    const call = callOf(c);
+  const get: Handler = async (call) => {
     await checkBody(call);
     const { extended, ...view } = metadata.view();
     // Order of the fields as Dapr prints them.
@@ -15,8 +14,7 @@ export function metadataRoutes(metadata: MetadataBlock): Route[] {
     const start = goStringify({ id, runtimeVersion, enabledFeatures, actors, components }).slice(0, -1);
     return json(call, 200, `${start},"extended":${printTexts(extended)},${goStringify(others).slice(1)}\n`);
   };
-  const put: Handler = async (c) => {
-    const call = callOf(c);
+  const put: Handler = async (call) => {
     metadata.set(segment(call, 2), textOfBytes(await universalBody(call)));
     return empty(call);
   };

@@ -8,6 +8,9 @@ export interface Target {
   query: string;
   /** Nothing in the path is escaped: no `%` and no `+`. */
   plain: boolean;
+  /** Where the third and fourth segment of the path begin, behind their slash; 0: there is none. */
+  third: number;
+  fourth: number;
 }
 
 /** Takes a target apart. Most are clean and plain, which one look at every character tells. */
@@ -15,17 +18,29 @@ export function readTarget(target: string): Target {
   let plain = true;
   let clean = target.charCodeAt(0) === 0x2f;
   const { length } = target;
-  let end = 0;
+  let end = 0, slashes = 0, third = 0, fourth = 0;
   for (let before = 0; clean && end < length; end++) {
     const code = target.charCodeAt(end);
     if (code === 0x3f) break;
     if (code === 0x25 || code === 0x2b) plain = false;
     else if (before === 0x2f && (code === 0x2f || code === 0x2e)) clean = false;
+    else if (code === 0x2f) {
+      if (++slashes === 3) third = end + 1;
+      else if (slashes === 4) fourth = end + 1;
+    }
     before = code;
   }
-  if (clean && (end === 1 || target.charCodeAt(end - 1) !== 0x2f)) return end === length ? { path: target, query: '', plain } : { path: target.slice(0, end), query: target.slice(end + 1), plain };
-  const { path, query } = splitTarget(target);
-  return { path: cleanPath(path), query, plain: false };
+  if (clean && (end === 1 || target.charCodeAt(end - 1) !== 0x2f)) return end === length ? { path: target, query: '', plain, third, fourth } : { path: target.slice(0, end), query: target.slice(end + 1), plain, third, fourth };
+  const { path: unclean, query } = splitTarget(target);
+  const path = cleanPath(unclean);
+  return { path, query, plain: false, third: beginOf(path, 2), fourth: beginOf(path, 3) };
+}
+
+/** Where segment `index` (0 = the first) of a clean path begins, 0: there is none. */
+export function beginOf(path: string, index: number): number {
+  let start = 1;
+  for (let i = 0; i < index && start > 0; i++) start = path.indexOf('/', start) + 1;
+  return start;
 }
 
 /** Path part of a request target; `http://host/x?y` (absolute form) counts as `/x?y`. */

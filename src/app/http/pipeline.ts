@@ -37,14 +37,14 @@ export function withPipeline({ pipeline, loading, hidesToken, log }: ServerPipel
     };
     return async (call) => {
       if (!loading.isDone && /^\/v1\.0\/healthz(\/outbound)?$/.test(call.path)) return serve(call);
-      const { incoming: came, answered, counted } = call;
+      const { incoming: came, answered, counter } = call;
       // What is told of an answer, and counted of it, is that of the one that leaves.
       if (answered !== undefined) delete call.answered;
-      if (counted !== undefined) delete call.counted;
+      if (counter !== undefined) delete call.counter;
       const restore = () => {
         call.incoming = came;
         if (answered !== undefined) call.answered = answered;
-        if (counted !== undefined) call.counted = counted;
+        if (counter !== undefined) call.counter = counter;
       };
       try {
         const { status, headers, body } = await loading.hold(passed)(call);

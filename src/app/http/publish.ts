@@ -9,7 +9,7 @@ import { errorOfStatus, type Span, SpanKind } from '../observability/tracing/spa
 import type { TracingRules } from '../observability/tracing/tracing.ts';
 import { isBinary, isCloudEvent, isJson, isText } from '../../blocks/pubsub/content-type.ts';
 import type { BulkEntry, EventTrace, PubSubBlock } from '../../blocks/pubsub/pubsub.ts';
-import { answer, bodyBytes, callOf, empty, type Handler, header, type HttpCall, rest, type Route, segment } from './call.ts';
+import { answer, bodyBytes, empty, type Handler, header, type HttpCall, rest, type Route, segment } from './call.ts';
 import { callerTrace, untraced } from './event-trace.ts';
 import { decodedPath, queryMetadata } from './path.ts';
 
@@ -30,8 +30,7 @@ export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Rou
     return { traceparent, tracestate: caller.tracestate };
   };
 
-  const publish: Handler = async (c) => {
-    const call = callOf(c);
+  const publish: Handler = async (call) => {
     const name = segment(call, 2);
     const metadata = queryMetadata(call.query);
     const broker = pubsub.component(name, metadata);
@@ -48,8 +47,7 @@ export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Rou
     return empty(call);
   };
 
-  const bulkPublish: Handler = async (c) => {
-    const call = callOf(c);
+  const bulkPublish: Handler = async (call) => {
     const name = segment(call, 3);
     const metadata = queryMetadata(call.query);
     const broker = pubsub.component(name, metadata);

@@ -11,6 +11,8 @@ interface Pattern<T> {
 interface Api<T> {
   /** First two segments, `/v1.0/state`. */
   head: string;
+  /** Its last character, which few heads share. */
+  end: number;
   /** By method; `ALL` for every other. */
   patterns: Map<string, Pattern<T>[]>;
 }
@@ -24,7 +26,7 @@ export function createRouter<T>(): Router<T> {
     add: (method, path, handler) => {
       const head = path.slice(0, headLength(path));
       let api = apis.find((known) => known.head === head);
-      if (api === undefined) apis.push((api = { head, patterns: new Map() }));
+      if (api === undefined) apis.push((api = { head, end: head.charCodeAt(head.length - 1), patterns: new Map() }));
       const segments = path.slice(head.length + 1).split('/').filter((segment) => segment !== '');
       const last = segments.at(-1) ?? '';
       const pattern = { segments: segments.map((segment) => (segment.startsWith(':') || segment === '*' ? undefined : segment)), open: last === '*' || last.endsWith('{.+}'), result: [[[handler, {}]]] as Result<T> };
@@ -34,8 +36,8 @@ export function createRouter<T>(): Router<T> {
     },
     match: (method, path) => {
       for (let i = 0; i < apis.length; i++) {
-        const { head, patterns } = apis[i] as Api<T>;
-        if (!path.startsWith(head) || (path.length > head.length && path.charCodeAt(head.length) !== 0x2f)) continue;
+        const { head, end, patterns } = apis[i] as Api<T>;
+        if (path.charCodeAt(head.length - 1) !== end || !path.startsWith(head) || (path.length > head.length && path.charCodeAt(head.length) !== 0x2f)) continue;
         const candidates = patterns.get(method) ?? patterns.get('ALL');
         if (candidates === undefined) return nothing;
         for (let at = 0; at < candidates.length; at++) {

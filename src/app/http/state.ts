@@ -5,7 +5,7 @@ import { any, compactJson, compactText, goEscape, GoJsonError, goStringify, int,
 import type { TracingMode } from '../../core/traceparent.ts';
 import type { GetResult, QueryResult } from '../../blocks/state/port.ts';
 import { type BulkItem, jsonOf, type SaveItem, type StateBlock } from '../../blocks/state/state.ts';
-import { answer, callOf, empty, firstJson, type Handler, header, type HttpCall, json, type Route, segment, universalBody } from './call.ts';
+import { answer, empty, firstJson, type Handler, header, type HttpCall, json, type Route, segment, universalBody } from './call.ts';
 import { callerTrace } from './event-trace.ts';
 import { queryMetadata, queryValue } from './path.ts';
 
@@ -49,16 +49,14 @@ export function stateRoutes(state: StateBlock, { tracing }: { tracing: TracingMo
     return answer(call, 200, headers, result.data);
   };
   const foundLater = async (call: HttpCall, result: Promise<GetResult>): Promise<Response> => found(call, await result);
-  const get: Handler = (c) => {
-    const call = callOf(c);
+  const get: Handler = (call) => {
     const store = state.store(segment(call, 2));
     const { query } = call;
     const result = store.get(segment(call, 3), { consistency: query === '' ? '' : (queryValue(query, 'consistency') ?? ''), metadata: queryMetadata(query) }, call.context);
     return result instanceof Promise ? foundLater(call, result) : found(call, result);
   };
 
-  const save: Handler = async (c) => {
-    const call = callOf(c);
+  const save: Handler = async (call) => {
     const store = state.store(segment(call, 2));
     const items = await read(call, saveBody, 'malformedRequest');
     if (items.length === 0) return empty(call);
@@ -71,8 +69,7 @@ export function stateRoutes(state: StateBlock, { tracing }: { tracing: TracingMo
     return empty(call);
   };
 
-  const remove: Handler = async (c) => {
-    const call = callOf(c);
+  const remove: Handler = async (call) => {
     const { query } = call;
     const store = state.store(segment(call, 2));
     await store.delete(segment(call, 3), {
@@ -84,16 +81,14 @@ export function stateRoutes(state: StateBlock, { tracing }: { tracing: TracingMo
     return empty(call);
   };
 
-  const bulkGet: Handler = async (c) => {
-    const call = callOf(c);
+  const bulkGet: Handler = async (call) => {
     const store = state.store(segment(call, 2));
     const body = await read(call, bulkGetBody, 'malformedBody');
     const items = body.keys.length === 0 ? [] : await store.bulkGet(body.keys, { parallelism: body.parallelism, metadata: { ...body.metadata, ...queryMetadata(call.query) } }, call.context);
     return json(call, 200, `[${items.map((item) => bulkItem(item, store.encrypted)).join(',')}]\n`);
   };
 
-  const transact: Handler = async (c) => {
-    const call = callOf(c);
+  const transact: Handler = async (call) => {
     const store = state.store(segment(call, 2));
     store.requireTransactions();
     const body = await read(call, transactionBody, 'malformedBody');
@@ -114,8 +109,7 @@ export function stateRoutes(state: StateBlock, { tracing }: { tracing: TracingMo
   };
 
   // The body is read before the store is looked for, as everywhere in upstream's universal handlers.
-  const query: Handler = async (c) => {
-    const call = callOf(c);
+  const query: Handler = async (call) => {
     const text = textOfBytes(await universalBody(call));
     const { results, token } = await state.store(segment(call, 2), true).query(text, queryMetadata(call.query), call.context);
     if (results.length === 0) return empty(call);
@@ -123,8 +117,7 @@ export function stateRoutes(state: StateBlock, { tracing }: { tracing: TracingMo
   };
 
   // Not in Dapr: see docs/additions.md.
-  const keys: Handler = async (c) => {
-    const call = callOf(c);
+  const keys: Handler = async (call) => {
     const store = state.store(segment(call, 2));
     store.requireKeys();
     const { prefix, pattern, pageSize, continuationToken } = await read(call, keysBody, 'malformedBody');

@@ -3,12 +3,11 @@ import { fail, infoDetail, rows, type ErrorName } from '../../core/errors.ts';
 import { any, GoJsonError, list, type Reader, string, struct } from '../../core/go-json.ts';
 import { BodyBroken, BodyTooLarge } from '../../core/host.ts';
 import { type ProtoField, protoMessage, protoString } from '../../core/proto-json.ts';
-import { callOf, firstJson, type Handler, type HttpCall, type Route, segment, universalBody } from './call.ts';
+import { firstJson, type Handler, type HttpCall, type Route, segment, universalBody } from './call.ts';
 import { checkBody, protoBody } from './proto-body.ts';
 
 /** What is wrong with the body, if it is looked at, comes first. */
-const refuse = (is: ErrorName, check?: (call: HttpCall) => Promise<unknown>): Handler => async (c) => {
-  const call = callOf(c);
+const refuse = (is: ErrorName, check?: (call: HttpCall) => Promise<unknown>): Handler => async (call) => {
   await check?.(call);
   throw fail(is, { name: segment(call, 2) });
 };
@@ -38,8 +37,7 @@ type JobError = 'jobSchedule' | 'jobGet' | 'jobDelete' | 'jobNameInBody' | 'jobN
 function jobRoutes(appId: string, namespace: string): Route[] {
   const identity = { appID: appId, namespace: namespace || 'default' };
   const jobError = (is: JobError, about: Record<string, string> = identity) => fail(is, { error: 'scheduler clients are disabled' }, { details: [infoDetail(rows[is].reason ?? '', about)] });
-  const schedule: Handler = async (c) => {
-    const call = callOf(c);
+  const schedule: Handler = async (call) => {
     const job = await protoBody(call, jobRequest);
     if (job.name !== '') throw jobError('jobNameInBody', { appID: appId });
     if (segment(call, 2).trim() === '') throw jobError('jobNameEmpty');

@@ -40,23 +40,29 @@ export interface ComponentStore {
   remove(name: string): void;
   /** Load order. */
   all(): readonly Loaded[];
+  /** Another number after each addition and removal: what was looked up under the same number is what is there. */
+  readonly generation: number;
 }
 
 export function createComponentStore(): ComponentStore {
   const maps = { state: new Map(), secretstores: new Map(), pubsub: new Map(), bindings: new Map(), lock: new Map(), configuration: new Map(), middleware: new Map() } as Partial<Record<Block, Map<string, Loaded<never>>>>;
   const order: Loaded[] = [];
+  let generation = 0;
   return {
     ...(maps as unknown as Pick<ComponentStore, 'state' | 'secretstores' | 'pubsub' | 'bindings' | 'lock' | 'configuration' | 'middleware'>),
     add: (component) => {
       maps[component.block]?.set(component.name, component as Loaded<never>);
       order.push(component);
+      generation++;
     },
     remove: (name) => {
       const at = order.findIndex((c) => c.name === name);
       if (at < 0) return;
       const [gone] = order.splice(at, 1);
       maps[gone!.block]?.delete(name);
+      generation++;
     },
     all: () => order,
+    get generation() { return generation; },
   };
 }

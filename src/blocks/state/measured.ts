@@ -5,6 +5,8 @@ import type { NamedStateStore, StateBlock } from './state.ts';
 
 export function measuredState(block: StateBlock, meter: Meter): StateBlock {
   const known = new WeakMap<NamedStateStore, NamedStateStore>();
+  // mostly the same again
+  let last: { plain: NamedStateStore; store: NamedStateStore } | undefined;
   const bind = (plain: NamedStateStore, name: string): NamedStateStore => {
     const store = measuredStore(plain, (operation) => meter.operation('state', name, operation));
     known.set(plain, store);
@@ -13,7 +15,8 @@ export function measuredState(block: StateBlock, meter: Meter): StateBlock {
   return {
     store: (name, anonymous) => {
       const plain = block.store(name, anonymous);
-      return known.get(plain) ?? bind(plain, name);
+      if (last === undefined || last.plain !== plain) last = { plain, store: known.get(plain) ?? bind(plain, name) };
+      return last.store;
     },
   };
 }

@@ -66,8 +66,11 @@ export interface StateOptions {
 export function createStateBlock(options: StateOptions): StateBlock {
   const { components, appId } = options;
   const opened = new WeakMap<Loaded, NamedStateStore>();
+  // mostly the same again
+  let last: { name: string; generation: number; store: NamedStateStore } | undefined;
   return {
     store: (name, anonymous = false) => {
+      if (last !== undefined && last.name === name && last.generation === components.generation) return last.store;
       const loaded = components.state.get(name);
       if (loaded === undefined) {
         const details = (reason: string) => [infoDetail(reason, anonymous ? null : { appID: appId })];
@@ -76,6 +79,7 @@ export function createStateBlock(options: StateOptions): StateBlock {
       }
       let store = opened.get(loaded);
       if (store === undefined) opened.set(loaded, (store = namedStore(loaded, prefixOf(loaded.properties, { store: name, appId, namespace: options.namespace }), options)));
+      last = { name, generation: components.generation, store };
       return store;
     },
   };

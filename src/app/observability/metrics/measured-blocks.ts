@@ -30,7 +30,7 @@ export interface Counted {
   requests(http: HttpPort): HttpPort;
   /** HTTP of the app's health probes. */
   probes(http: HttpPort): HttpPort;
-  readonly api: Pick<ApiOptions, 'count' | 'onError'>;
+  readonly api: Pick<ApiOptions, 'counter' | 'onError'>;
 }
 
 const same = <T>(what: T): T => what;
@@ -47,6 +47,6 @@ export function counted(meter: Meter | undefined, http: HttpMeter | undefined): 
     endpoints: (endpoints) => measuredEndpoints(countOutside(endpoints, http), meter.invocation),
     requests: (port) => countRequests(port, http),
     probes: (port) => countProbes(port, http),
-    api: { count: countCalls(http), onError: meter.failed },
+    api: { counter: countCalls(http), onError: meter.failed },
   };
 }

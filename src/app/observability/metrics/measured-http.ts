@@ -1,44 +1,21 @@
 // HTTP that is counted on its way: calls to this sidecar's API, requests to the app, health probes of it.
 import { headerOf, HttpFailure, type HttpPort, type HttpRequest, type HttpResponse, type Incoming } from '../../../core/host.ts';
 import type { Endpoints } from '../../../blocks/invoke/endpoints.ts';
-import { holdClock, now, releaseClock } from '../../../core/meter.ts';
-import type { CountCalls } from '../../http/api.ts';
-import type { AnswerSize } from '../../http/answer-size.ts';
+import { now, nowExactly, sinceThen } from '../../../core/meter.ts';
+import { tellingEnd } from '../../../core/stream-end.ts';
+import { sizeOf } from '../../http/answer-size.ts';
+import type { CallCounter, HttpCall } from '../../http/call.ts';
 import type { HttpMeter } from './http.ts';
 
-export function countCalls(meter: HttpMeter): CountCalls {
-  const note = (incoming: Incoming, { bytes }: AnswerSize, status: number, startedAt: number, endedAt: number): void => {
-    if (typeof bytes === 'number') meter.served(incoming.method, incoming.target, status, lengthOf(incoming), bytes, endedAt - startedAt);
-    else void noteLater(incoming, bytes, status, startedAt);
-  };
-  const noteLater = async (incoming: Incoming, bytes: Promise<number>, status: number, startedAt: number): Promise<void> => {
-    const streamed = await bytes;
-    meter.served(incoming.method, incoming.target, status, lengthOf(incoming), streamed, now() - startedAt);
-  };
-  const later = async (incoming: Incoming, size: AnswerSize, answering: Promise<Response>, startedAt: number): Promise<Response> => {
-    const response = await answering;
-    note(incoming, size, response.status, startedAt, now());
-    return response;
-  };
-  return (call, serve) => {
-    const startedAt = now();
-    let result: Response | Promise<Response>;
-    let read: number;
-    const size: AnswerSize = (call.counted = { bytes: 0 });
-    // a middleware may put another in its place
-    const { incoming } = call;
-    holdClock(startedAt);
-    try {
-      result = serve(call);
-    } finally {
-      read = releaseClock();
-    }
-    if (!(result instanceof Promise)) {
-      // what it did last, where that was looked at, was to end this call
-      note(incoming, size, result.status, startedAt, read > startedAt ? read : now());
-      return result;
-    }
-    return later(incoming, size, result, startedAt);
+export function countCalls(meter: HttpMeter): CallCounter {
+  const countStream = ({ incoming, startedAt }: HttpCall, status: number, body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> =>
+    tellingEnd(body, (bytes) => meter.served(incoming.method, incoming.target, status, lengthOf(incoming), bytes, nowExactly() - startedAt));
+  return (call, status, headers, body) => {
+    const { incoming, startedAt } = call;
+    const bytes = sizeOf(headers, body);
+    if (bytes === undefined) return countStream(call, status, body as ReadableStream<Uint8Array>);
+    meter.served(incoming.method, incoming.target, status, lengthOf(incoming), bytes, sinceThen(startedAt) - startedAt);
+    return body;
   };
 }
 /** Bytes of a request's body, as far as it says. */
