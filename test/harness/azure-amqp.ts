@@ -22,7 +22,8 @@ export async function startAzureAmqp(handle: (context: EventContext & { message:
   const tokenTypes = new Set<string>();
 
   const reply = (connection: Connection, to: string, request: Message, status: number, body?: unknown) => {
-    const answer = { to, correlation_id: request.message_id as string, application_properties: { 'status-code': status, 'status-description': status < 300 ? 'OK' : 'refused', statusCode: status }, body };
+    const code = rhea.types.wrap_int(status); // clients for Go take nothing else
+    const answer = { to, correlation_id: request.message_id as string, application_properties: { 'status-code': code, 'status-description': status < 300 ? 'OK' : 'refused', statusCode: code }, body };
     connection.each_sender((sender: Sender) => {
       if (sender.target.address === to || sender.name === to) sender.send(answer as never);
     });
@@ -30,7 +31,8 @@ export async function startAzureAmqp(handle: (context: EventContext & { message:
   const isGoodToken = (type: string, token: string) => {
     if (type === 'jwt') return jwt?.(token) ?? false;
     const given = new URLSearchParams(token.replace('SharedAccessSignature ', ''));
-    const expected = createHmac('sha256', key).update(`${encodeURIComponent(given.get('sr') ?? '')}\n${given.get('se')}`).digest('base64');
+    const [, resource] = /\bsr=([^&]*)/.exec(token) ?? []; // signed as it is escaped, and that differs between clients
+    const expected = createHmac('sha256', key).update(`${resource}\n${given.get('se')}`).digest('base64');
     return given.get('skn') === keyName && given.get('sig') === expected;
   };
   container.on('message', (context: EventContext) => {

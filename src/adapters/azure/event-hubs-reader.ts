@@ -25,7 +25,9 @@ export interface EventHubReaderOptions {
 
 /** Events (or groups of them) of one partition at the app at once, where their order does not matter. */
 const atOnce = 100;
-const [batchSize, maxWaitSeconds] = [100, 60];
+const batchSize = 100;
+/** The library looks after a lost connection only when this is over. */
+const maxWaitSeconds = 3;
 const againMs = 5000;
 /** So long a subscription waits to be in place; it is tried on for ever. */
 const startMs = 10_000;
