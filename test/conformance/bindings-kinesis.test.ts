@@ -1,12 +1,13 @@
 // bindings.aws.kinesis against Moto: who reads which shard, where reading goes on.
 import { DynamoDBClient, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
-import { CreateStreamCommand, KinesisClient } from '@aws-sdk/client-kinesis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CreateStreamCommand, DescribeStreamConsumerCommand, DescribeStreamCommand, KinesisClient } from '@aws-sdk/client-kinesis';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createAwsHttpHandler } from '../../src/adapters/aws/http-handler.ts';
 import type { Binding } from '../../src/blocks/bindings/port.ts';
 import { background } from '../../src/core/context.ts';
 import { createNodeHttpClient } from '../../src/hosts/node/http-client.ts';
 import { describeWithServer } from '../harness/describe.ts';
+import { type KinesisFanOutOptions, startKinesisFanOut } from '../harness/kinesis-fan-out.ts';
 import { startMoto } from '../harness/servers.ts';
 import { openComponent } from './open.ts';
 
@@ -90,7 +91,91 @@ describeWithServer('moto', type, () => {
   test('what cannot be done is said', async () => {
     await expect(open({ mode: 'some' })).rejects.toThrow('aws.kinesis invalid "mode" field some');
     const port = await open({ streamName: 'none', mode: 'extended' });
-    await expect(port.read?.(async () => undefined)).rejects.toThrow('mode extended is not supported for reading');
+    await expect(port.read?.(async () => undefined)).rejects.toThrow(/operation error Kinesis: DescribeStream, .*ResourceNotFoundException/);
     await expect(put(port, 'x')).rejects.toThrow(/operation error Kinesis: PutRecord, .*ResourceNotFoundException/);
+  });
+
+  describe('mode extended', () => {
+    let service: Awaited<ReturnType<typeof startKinesisFanOut>>;
+    const start = async (options?: KinesisFanOutOptions) => (service = await startKinesisFanOut(moto.endpoint, options));
+    afterEach(() => service.stop());
+    const extended = (streamName: string, consumerName: string) => open({ endpoint: service.endpoint, mode: 'extended', streamName, consumerName });
+    const consumerOf = async (StreamName: string, ConsumerName: string) => {
+      const { StreamDescription } = await kinesis.send(new DescribeStreamCommand({ StreamName }));
+      return kinesis.send(new DescribeStreamConsumerCommand({ StreamARN: StreamDescription?.StreamARN, ConsumerName })).then(({ ConsumerDescription }) => ConsumerDescription?.ConsumerStatus, () => undefined);
+    };
+
+    test('records are sent over one subscription after the other, and reading goes on where it ended', async () => {
+      await start({ sessionMs: 1500 });
+      await stream('fan', 1);
+      const port = await extended('fan', 'fans');
+      const first = await reader(port);
+      expect(await consumerOf('fan', 'fans')).toBe('ACTIVE');
+      await expect.poll(() => leases('fans'), { timeout: 10_000 }).toMatchObject([{ owner: expect.stringMatching(/^fans-/), checkpoint: expect.any(String) }]);
+      const all = Array.from({ length: 12 }, (_, i) => String(i));
+      for (const one of all) {
+        await put(port, one);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      await expect.poll(() => first.seen, { timeout: 10_000 }).toEqual(all);
+      expect(service.state.subscriptions.length).toBeGreaterThan(1);
+      expect(service.state.subscriptions.map(({ type }) => type).slice(1)).not.toContain('LATEST');
+      await first.close();
+      expect(await consumerOf('fan', 'fans')).toBeUndefined();
+      await put(port, 'meanwhile');
+      const second = await reader(port);
+      await expect.poll(() => second.seen, { timeout: 10_000 }).toEqual(['meanwhile']);
+      await second.close();
+    });
+
+    test('what a shard was split into is read when the shard has ended', async () => {
+      await start();
+      await stream('splits', 3);
+      const { split } = service.splittable('splits');
+      const port = await extended('splits', 'splitters');
+      const { seen, close } = await reader(port);
+      await expect.poll(() => service.state.subscriptions.length, { timeout: 10_000 }).toBe(1);
+      for (const one of ['1', '2', '3']) await put(port, one);
+      split();
+      for (const one of ['a', 'b', 'c', 'd']) await put(port, one);
+      await expect.poll(() => seen.length, { timeout: 15_000 }).toBe(7);
+      expect(seen.slice(0, 3)).toEqual(['1', '2', '3']);
+      expect([...seen].sort()).toEqual(['1', '2', '3', 'a', 'b', 'c', 'd']);
+      expect(service.state.subscriptions.map(({ shard, type }) => [shard, type])).toEqual([['shardId-000000000000', 'LATEST'], ['shardId-000000000001', 'TRIM_HORIZON'], ['shardId-000000000002', 'TRIM_HORIZON']]);
+      await close();
+      expect((await leases('splitters')).find(({ shard }) => shard === 'shardId-000000000000')?.checkpoint).toBe('SHARD_END');
+    });
+
+    test('another member takes over, and the consumer stays registered for it; a lost connection and a lost registration are made again', async () => {
+      await start({ keepsMs: 1000 });
+      await stream('team', 1);
+      const [one, two] = [await extended('team', 'members'), await extended('team', 'members')];
+      const first = await reader(one);
+      await expect.poll(() => service.state.subscriptions.length, { timeout: 10_000 }).toBe(1);
+      const second = await reader(two);
+      await put(one, '1');
+      await expect.poll(() => first.seen, { timeout: 10_000 }).toEqual(['1']);
+      service.cut();
+      await put(one, '2');
+      await expect.poll(() => first.seen, { timeout: 10_000 }).toEqual(['1', '2']);
+      // with the registration of both gone, the second has to make it again
+      await first.close();
+      await put(one, '3');
+      await expect.poll(() => second.seen, { timeout: 20_000 }).toEqual(['3']);
+      await second.close();
+    });
+
+    test('without the right to a table every shard is read, from the newest record', async () => {
+      await start();
+      service.state.denied.add('DynamoDB_20120810.');
+      await stream('poor', 2);
+      const port = await extended('poor', 'readers');
+      const { seen, close } = await reader(port);
+      await expect.poll(() => service.state.subscriptions.length, { timeout: 10_000 }).toBe(2);
+      for (let i = 0; i < 6; i++) await put(port, String(i), String(i));
+      await expect.poll(() => [...seen].sort(), { timeout: 10_000 }).toEqual(['0', '1', '2', '3', '4', '5']);
+      await close();
+      expect(await consumerOf('poor', 'readers')).toBeUndefined();
+    });
   });
 });

@@ -1,6 +1,5 @@
 // The beginning of a conversation with a Kafka broker, as far as logging in: what a client says to a broker of Amazon MSK, which none of ours checks.
-import { createServer, type Socket } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 
 const apiVersions = 18, saslHandshake = 17, saslAuthenticate = 36;
 const int16 = (value: number) => Buffer.from([(value >> 8) & 0xff, value & 0xff]);
@@ -36,7 +35,7 @@ export async function startKafkaLogin(mechanism: string) {
     let waiting = Buffer.alloc(0);
     socket.on('error', () => undefined);
     socket.on('data', (data) => {
-      waiting = Buffer.concat([waiting, data]);
+      waiting = Buffer.concat([waiting, data as Buffer]);
       while (waiting.length >= 4 && waiting.length >= 4 + waiting.readInt32BE()) {
         const request = waiting.subarray(4, 4 + waiting.readInt32BE());
         waiting = waiting.subarray(4 + request.length);

@@ -6,6 +6,7 @@ import { createLogger } from '../../core/log.ts';
 import { awsCalls } from './failure.ts';
 import { consumeStream } from './kinesis-consumer.ts';
 import { type Lease, type Leases, shardEnd } from './kinesis-leases.ts';
+import { pollingReader } from './kinesis-polling.ts';
 
 /** Shards with all their records; one with `open: false` ends behind them. */
 type Streamed = Record<string, { parent?: string; open: boolean; records: string[] }>;
@@ -27,6 +28,10 @@ function streamOf(shards: Streamed): sdk.KinesisClient {
   };
   return { send } as unknown as sdk.KinesisClient;
 }
+function access(shards: Streamed) {
+  const stream = { kinesis: streamOf(shards), sdk, call: awsCalls('Kinesis'), stream: 's' };
+  return { ...stream, read: pollingReader(stream, 5) };
+}
 function leasesOf(given: Record<string, string>) {
   const kept = new Map<string, Lease>(Object.entries(given).map(([shard, checkpoint]) => [shard, { owner: '', until: 0, checkpoint }]));
   const lease = (shard: string) => kept.get(shard) ?? { owner: '', until: 0, checkpoint: undefined };
@@ -35,7 +40,7 @@ function leasesOf(given: Record<string, string>) {
   return { leases, kept };
 }
 const log = createLogger({ appId: 'test', instance: 'test', version: 'test', write: () => undefined });
-const every = { look: 10, renew: 1000, idle: 5 };
+const every = { look: 10, renew: 1000, note: 60_000 };
 
 test('the records of a shard come before those of its children, which are read from their beginning; no checkpoint is lost', async () => {
   const shards: Streamed = {
@@ -47,7 +52,7 @@ test('the records of a shard come before those of its children, which are read f
   const { leases, kept } = leasesOf({ parent: 'p1' });
   const seen: string[] = [];
   const stop = new AbortController();
-  const running = consumeStream({ kinesis: streamOf(shards), sdk, call: awsCalls('Kinesis'), leases, stream: 's', log, handle: async (data) => void seen.push(textOfBytes(data)), every }, stop.signal);
+  const running = consumeStream({ ...access(shards), leases, log, handle: async (data) => void seen.push(textOfBytes(data)), every }, stop.signal);
   await expect.poll(() => seen.length).toBe(5);
   shards.other?.records.push('new');
   await expect.poll(() => seen.length).toBe(6);
@@ -63,7 +68,7 @@ test('a shard whose lease has gone to somebody else is left at once', async () =
   const seen: string[] = [];
   const stop = new AbortController();
   const stolen: Leases = { ...leases, checkpoint: async () => false, take: async () => seen.length === 0 };
-  const running = consumeStream({ kinesis: streamOf({ one: { open: true, records: ['a', 'b', 'c'] } }), sdk, call: awsCalls('Kinesis'), leases: stolen, stream: 's', log, handle: async (data) => void seen.push(textOfBytes(data)), every }, stop.signal);
+  const running = consumeStream({ ...access({ one: { open: true, records: ['a', 'b', 'c'] } }), leases: stolen, log, handle: async (data) => void seen.push(textOfBytes(data)), every }, stop.signal);
   await expect.poll(() => seen.length).toBe(1);
   await new Promise((resolve) => setTimeout(resolve, 60));
   stop.abort();

@@ -76,3 +76,16 @@ export function createLeases({ dynamodb, sdk, call, table, worker, leaseMs }: { 
     release: async (shard) => void (await conditional(call('UpdateItem', dynamodb.send(new sdk.UpdateItemCommand({ ...keyOf(shard), UpdateExpression: 'REMOVE AssignedTo', ConditionExpression: 'AssignedTo = :me', ExpressionAttributeValues: me }))))),
   };
 }
+
+/** Leases that nobody else sees, kept as long as the sidecar runs. */
+export function createOwnLeases(): Leases {
+  const kept = new Map<string, Lease>();
+  const put = (shard: string, more: Partial<Lease>): boolean => kept.set(shard, { owner: '', until: 0, checkpoint: undefined, ...kept.get(shard), ...more }).has(shard);
+  return {
+    prepare: async () => undefined,
+    read: async (shard) => kept.get(shard),
+    take: async (shard) => put(shard, { owner: 'this sidecar' }),
+    checkpoint: async (shard, checkpoint) => put(shard, { checkpoint }),
+    release: async (shard) => void put(shard, { owner: '' }),
+  };
+}
