@@ -149,6 +149,8 @@ export interface HttpRequest {
   tls?: { ca?: string; cert?: string; key?: string; servername?: string };
   /** HTTP/2 without TLS, by prior knowledge (an app with protocol h2c). */
   h2c?: boolean;
+  /** HTTP/2 over TLS, where host and server have it; else HTTP/1.1. */
+  h2?: boolean;
   /** Default false: a 3xx comes back as it is. */
   followRedirects?: boolean;
   /** Longest header block of the answer in bytes; default is the client's own limit. */

@@ -1,14 +1,18 @@
 // bindings.aws.kinesis against Moto: who reads which shard, where reading goes on.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { DynamoDBClient, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { CreateStreamCommand, DescribeStreamConsumerCommand, DescribeStreamCommand, KinesisClient } from '@aws-sdk/client-kinesis';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createAwsHttpHandler } from '../../src/adapters/aws/http-handler.ts';
 import type { Binding } from '../../src/blocks/bindings/port.ts';
 import { background } from '../../src/core/context.ts';
 import { createNodeHttpClient } from '../../src/hosts/node/http-client.ts';
 import { describeWithServer } from '../harness/describe.ts';
 import { type KinesisFanOutOptions, startKinesisFanOut } from '../harness/kinesis-fan-out.ts';
-import { startMoto } from '../harness/servers.ts';
+import { missing, startMoto } from '../harness/servers.ts';
 import { openComponent } from './open.ts';
 
 const type = 'bindings.aws.kinesis';
@@ -176,6 +180,26 @@ describeWithServer('moto', type, () => {
       await expect.poll(() => [...seen].sort(), { timeout: 10_000 }).toEqual(['0', '1', '2', '3', '4', '5']);
       await close();
       expect(await consumerOf('poor', 'readers')).toBeUndefined();
+    });
+
+    test.skipIf(missing('openssl') !== undefined && process.env.CI !== 'true')('over TLS a subscription is HTTP/2', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'outrigger-kinesis-'));
+      const [key, cert] = [join(folder, 'key'), join(folder, 'cert')];
+      execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=kinesis.test'], { stdio: 'ignore' });
+      await start({ tls: { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') } });
+      rmSync(folder, { recursive: true });
+      vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+      try {
+        await stream('secure', 2);
+        const port = await extended('secure', 'careful');
+        const { seen, close } = await reader(port);
+        await expect.poll(() => service.state.subscriptions.map(({ http }) => http), { timeout: 10_000 }).toEqual(['2.0', '2.0']);
+        for (const one of ['1', '2', '3']) await put(port, one);
+        await expect.poll(() => [...seen].sort(), { timeout: 10_000 }).toEqual(['1', '2', '3']);
+        await close();
+      } finally {
+        vi.unstubAllEnvs();
+      }
     });
   });
 });

@@ -1,6 +1,7 @@
 // Moto with the one operation of Kinesis that it has not: SubscribeToShard, as Amazon's reference describes it. Everything else goes to Moto as it came.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createSecureServer } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 
@@ -9,6 +10,8 @@ export interface KinesisFanOutOptions {
   sessionMs?: number;
   /** Younger than this a subscription keeps its shard: five seconds at Amazon; an older one loses it to a new one. */
   keepsMs?: number;
+  /** Certificate and key as PEM: the server then speaks TLS, HTTP/2 and HTTP/1.1. */
+  tls?: { cert: string; key: string };
 }
 interface Stored {
   Data: string;
@@ -29,9 +32,9 @@ const prefix = 'Kinesis_20131202.';
 const third = 2n ** 128n / 3n;
 
 /** `subscriptions` are the requests that were granted; `refused` says how many were not. */
-export async function startKinesisFanOut(moto: string, { sessionMs = 300_000, keepsMs = 5000 }: KinesisFanOutOptions = {}) {
+export async function startKinesisFanOut(moto: string, { sessionMs = 300_000, keepsMs = 5000, tls }: KinesisFanOutOptions = {}) {
   const active = new Map<string, Active>();
-  const state = { subscriptions: [] as { shard: string; type: string; after: string | undefined }[], refused: 0, denied: new Set<string>() };
+  const state = { subscriptions: [] as { shard: string; type: string; after: string | undefined; http: string }[], refused: 0, denied: new Set<string>() };
 
   // Moto goes on writing to a shard that was split. A stream of three shards plays one that is: the first gets all records until then,
   // the other two, which nobody sees before, those after it.
@@ -48,10 +51,10 @@ export async function startKinesisFanOut(moto: string, { sessionMs = 300_000, ke
   };
   const toMoto = async (headers: Record<string, string>, body: string) => {
     const { host: _, connection: __, 'content-length': ___, ...rest } = headers;
-    const answer = await fetch(moto, { method: 'POST', headers: rest, body });
+    const answer = await fetch(moto, { method: 'POST', headers: Object.fromEntries(Object.entries(rest).filter(([name]) => !name.startsWith(':'))), body });
     return { status: answer.status, headers: answer.headers, text: await answer.text() };
   };
-  const subscribe = async (headers: Record<string, string>, body: string, response: ServerResponse): Promise<void> => {
+  const subscribe = async (headers: Record<string, string>, body: string, response: ServerResponse, http: string): Promise<void> => {
     const ask = async <T>(operation: string, input: object): Promise<T> => {
       const answer = await forward({ ...headers, 'x-amz-target': prefix + operation, 'content-type': 'application/x-amz-json-1.1' }, JSON.stringify(input));
       if (answer.status !== 200) throw new Error(answer.text);
@@ -70,7 +73,7 @@ export async function startKinesisFanOut(moto: string, { sessionMs = 300_000, ke
     if (before !== undefined) before.end = 'ResourceInUseException';
     const mine: Active = { since: Date.now(), end: undefined };
     active.set(key, mine);
-    state.subscriptions.push({ shard: ShardId, type: StartingPosition.Type, after: StartingPosition.SequenceNumber });
+    state.subscriptions.push({ shard: ShardId, type: StartingPosition.Type, after: StartingPosition.SequenceNumber, http });
 
     const StreamName = /:stream\/([^/]+)\//.exec(ConsumerARN)?.[1] ?? '';
     const stored = async (): Promise<Stored[]> => {
@@ -110,14 +113,14 @@ export async function startKinesisFanOut(moto: string, { sessionMs = 300_000, ke
     response.end();
   };
 
-  const server = createServer(async (request: IncomingMessage, response) => {
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
     const headers = request.headers as Record<string, string>;
     const target = headers['x-amz-target'] ?? '';
     try {
       const body = Buffer.concat(parts).toString();
-      if (target === `${prefix}SubscribeToShard`) return await subscribe(headers, body, response);
+      if (target === `${prefix}SubscribeToShard`) return await subscribe(headers, body, response, request.httpVersion);
       const denied = [...state.denied].find((name) => target.startsWith(name));
       if (denied !== undefined) return void response.writeHead(400, { 'Content-Type': 'application/x-amz-json-1.0' }).end(JSON.stringify({ __type: 'AccessDeniedException', message: `not authorized to perform ${target}` }));
       const answer = await forward(headers, body);
@@ -125,10 +128,20 @@ export async function startKinesisFanOut(moto: string, { sessionMs = 300_000, ke
     } catch (error) {
       response.destroy(error as Error);
     }
+  };
+  // The two kinds of requests have in common what is used here.
+  const server = tls === undefined ? createServer(serve) : createSecureServer({ ...tls, allowHTTP1: true }, serve as unknown as Parameters<typeof createSecureServer>[1]);
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
   });
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     state,
     /** From now on the stream, of three shards, has one; `split()` makes it two others. */
     splittable: (StreamName: string) => {
@@ -137,10 +150,10 @@ export async function startKinesisFanOut(moto: string, { sessionMs = 300_000, ke
       return { split: () => { family.split = true; } };
     },
     /** Cuts every connection, as a network does. */
-    cut: () => server.closeAllConnections(),
+    cut,
     stop: () => new Promise<void>((resolve) => {
       server.close(() => resolve());
-      server.closeAllConnections();
+      cut();
     }),
   };
 }

@@ -24,8 +24,8 @@ export interface AwsHttpHandler {
   destroy(): void;
 }
 
-/** `insecure`: the certificate of the server is not checked. */
-export function createAwsHttpHandler(http: HttpPort, insecure = false): AwsHttpHandler {
+/** `insecure`: the certificate of the server is not checked. `h2`: HTTP/2 where it can be had. */
+export function createAwsHttpHandler(http: HttpPort, insecure = false, h2 = false): AwsHttpHandler {
   return {
     handle: async (request, options) => {
       const { protocol, hostname, port, method } = request;
@@ -41,6 +41,7 @@ export function createAwsHttpHandler(http: HttpPort, insecure = false): AwsHttpH
           path: (request.path || '/') + (query === '' ? '' : `?${query}`),
           body: bodyOf(request.body),
           ...(insecure ? { insecure } : {}),
+          ...(h2 ? { h2 } : {}),
           ...(signal ? { signal } : {}),
         });
         return { response: { statusCode: answer.status, headers: named(answer.headers), ...(answer.body === null ? {} : { body: answer.body instanceof Uint8Array ? streamOf(answer.body) : answer.body }) } };

@@ -4,6 +4,7 @@ import { background } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
 import { field, MetadataError, schema } from '../../core/metadata.ts';
 import { AwsFailure, awsCalls } from '../aws/failure.ts';
+import { createAwsHttpHandler } from '../aws/http-handler.ts';
 import { consumeStream, listShards } from '../aws/kinesis-consumer.ts';
 import { createFanOutConsumer } from '../aws/kinesis-fan-out.ts';
 import { createLeases, createOwnLeases, type Leases } from '../aws/kinesis-leases.ts';
@@ -36,7 +37,8 @@ export default defineBinding({
     if (!['', 'shared', 'extended'].includes(metadata.mode)) throw new MetadataError(`aws.kinesis invalid "mode" field ${metadata.mode}`);
     const settings = awsClientSettings(metadata, host);
     const sdk = await import('@aws-sdk/client-kinesis');
-    const kinesis = new sdk.KinesisClient(settings);
+    // Amazon documents HTTP/2 for subscriptions; it answers them over HTTP/1.1 too, which is what some hosts have.
+    const kinesis = new sdk.KinesisClient(metadata.mode === 'extended' ? { ...settings, requestHandler: createAwsHttpHandler(host.http, false, true) } : settings);
     const call = awsCalls('Kinesis');
     const { streamName, consumerName } = metadata;
     const access = { kinesis, sdk, call, stream: streamName };

@@ -37,8 +37,8 @@ export function createNodeHttpClient(options: { maxHeaderBytes?: number } = {}):
   const slow = createSlowWatch();
 
   const originOf = (request: HttpRequest): Origin => {
-    const { origin, tls, insecure, h2c, maxHeaderBytes } = request;
-    const key = tls || insecure || h2c ? JSON.stringify([origin, insecure, h2c, maxHeaderBytes, tls]) : maxHeaderBytes ? `${origin} ${maxHeaderBytes}` : origin;
+    const { origin, tls, insecure, h2c, h2, maxHeaderBytes } = request;
+    const key = tls || insecure || h2c || h2 ? JSON.stringify([origin, insecure, h2c, maxHeaderBytes, tls, h2]) : maxHeaderBytes ? `${origin} ${maxHeaderBytes}` : origin;
     let found = origins.get(key);
     if (found === undefined) {
       if (origins.size >= mostOrigins) forgetIdle();
@@ -84,13 +84,13 @@ export function createNodeHttpClient(options: { maxHeaderBytes?: number } = {}):
   };
 }
 
-function createOrigin({ origin, tls, insecure, h2c }: HttpRequest, maxHeaderBytes: number | undefined, onEmpty: () => void): Origin {
+function createOrigin({ origin, tls, insecure, h2c, h2 = false }: HttpRequest, maxHeaderBytes: number | undefined, onEmpty: () => void): Origin {
   const idle: Line[] = [];
   const all = new Set<Line>();
   const waiting: ((line: Line) => void)[] = [];
   const open = (): Line => {
     const client = new Client(origin, {
-      ...(h2c ? { allowH2: true, h2Options: { useH2c: true, maxConcurrentStreams: 1000 } } : { allowH2: false, pipelining: 1 }),
+      ...(h2c ? { allowH2: true, h2Options: { useH2c: true, maxConcurrentStreams: 1000 } } : { allowH2: h2, pipelining: 1 }),
       // An app may think as long as it likes; policies set limits where wanted.
       headersTimeout: 0, bodyTimeout: 0,
       keepAliveTimeout: 4_000,
