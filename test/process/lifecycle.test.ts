@@ -156,6 +156,17 @@ describe('listening', () => {
     before.close();
     expect(await until(async () => (await status(`http://127.0.0.1:${port}/v1.0/healthz/outbound`)) === 204)).toBe(true);
   });
+  test('a stop while it waits for one is a clean end', async () => {
+    const port = await freePort();
+    const before = createServer();
+    await new Promise<void>((done) => before.listen(port, '127.0.0.1', done));
+    toStop.push(async () => before.close());
+    const sidecar = await sidecarWith({ flags: [`--dapr-http-port=${port}`], waitFor: 'none' });
+    await until(() => sidecar.log().includes('app id: test'));
+    await sleep(100);
+    sidecar.child.kill('SIGTERM');
+    expect(await sidecar.exited).toEqual({ code: 0, signal: null });
+  });
   test('a socket goes at the end; one that a killed sidecar left is replaced, one in use is not', async () => {
     const sidecar = await sidecarWith({ flags: ['--unix-domain-socket=.'], waitFor: 'none' });
     const socket = join(sidecar.home, 'dapr-test-http.socket');

@@ -119,6 +119,8 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
     log.info('Dapr is shutting down');
     const over = new AbortController();
     const grace = launch.gracefulShutdownMs > 0 ? pause(launch.gracefulShutdownMs, over.signal) : new Promise<void>(() => {});
+    let late = false;
+    void grace.then(() => { late = !over.signal.aborted; });
     await until(app.stopInbound(), grace);
     gates.hold();
     await until(calls.over(), pause(patienceMs, over.signal).then(() => calls.over(app.lasting)), grace);
@@ -128,6 +130,7 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
       over.abort();
       return false;
     }
+    if (late) log.warn('Restarting although the graceful shutdown time is over for calls or messages in hand');
     const next = create(input, app.handover(input.configuration));
     end();
     tellComponents(app, log);
