@@ -73,7 +73,6 @@ export async function startKinesisFanOut(moto: string, { sessionMs = 300_000, ke
     if (before !== undefined) before.end = 'ResourceInUseException';
     const mine: Active = { since: Date.now(), end: undefined };
     active.set(key, mine);
-    state.subscriptions.push({ shard: ShardId, type: StartingPosition.Type, after: StartingPosition.SequenceNumber, http });
 
     const StreamName = /:stream\/([^/]+)\//.exec(ConsumerARN)?.[1] ?? '';
     const stored = async (): Promise<Stored[]> => {
@@ -94,6 +93,7 @@ export async function startKinesisFanOut(moto: string, { sessionMs = 300_000, ke
     const first = await stored();
     const { Type, SequenceNumber = '0' } = StartingPosition;
     let at = Type === 'TRIM_HORIZON' ? -1n : Type === 'LATEST' ? BigInt(first.at(-1)?.SequenceNumber ?? 0) : BigInt(SequenceNumber) - (Type === 'AT_SEQUENCE_NUMBER' ? 1n : 0n);
+    state.subscriptions.push({ shard: ShardId, type: StartingPosition.Type, after: StartingPosition.SequenceNumber, http });
     response.writeHead(200, { 'Content-Type': 'application/vnd.amazon.eventstream' });
     const event = (type: string, payload: object) => response.write(frame({ ':message-type': 'event', ':event-type': type, ':content-type': 'application/json' }, JSON.stringify(payload)));
     event('initial-response', {});
