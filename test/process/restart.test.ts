@@ -326,7 +326,8 @@ describe('a restart', () => {
   });
 
   test('that a stop overtakes ends cleanly: while it waits for calls these are answered, while components load they are told', async () => {
-    const target = await appWith(async () => { await sleep(600); return new Response('late'); });
+    let answer = () => {};
+    const target = await appWith(() => new Promise((resolve) => { answer = () => resolve(new Response('late')); }));
     const out = component('out', 'bindings.http', { url: `http://127.0.0.1:${target.port}` });
     const flags = ['--dapr-graceful-shutdown-seconds=5'];
     const first = await sidecarWith({ resources: { 'out.yaml': out, 'mem.yaml': memory }, flags });
@@ -338,11 +339,13 @@ describe('a restart', () => {
     const held = client(first.ports.http).call('POST', '/v1.0/state/mem', saving);
     await sleep(50);
     first.child.kill('SIGTERM');
+    await logged(first, 'beginning shutdown');
+    answer();
     expect(await slow).toEqual({ status: 200, text: 'late' });
     expect((await held).status).toBe(204);
     expect(await first.exited).toEqual({ code: 0, signal: null });
 
-    const second = await sidecarWith({ resources: { 'mem.yaml': memory }, flags });
+    const second = await sidecarWith({ resources: { 'mem.yaml': memory }, config: configuration({ features: [{ name: 'HotReload', enabled: false }] }), flags });
     put(second, '0.yaml', await slowly('60s'));
     second.child.kill('SIGHUP');
     await logged(second, 'Dapr runtime stopped');

@@ -100,42 +100,53 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
   let hasBlocked = false;
   let refusal: { reason: unknown } | undefined;
 
-  /** Puts a new run in the place of the old one, which false says still has all calls: a stop came first, or there is nothing to run with. */
-  const restart = async (): Promise<boolean> => {
-    const { app, failed, settle, end } = runtime;
-    const until = (...ends: Promise<unknown>[]) => Promise.race([failed, stopped, ...ends]);
+  const over = (signal: AbortSignal) => (launch.gracefulShutdownMs > 0 ? pause(launch.gracefulShutdownMs, signal) : new Promise<void>(() => {}));
+  /** What a restart waits for, which a stop or a failure of the old run ends. */
+  const until = (...ends: Promise<unknown>[]) => Promise.race([stopped, runtime.failed, ...ends]);
+
+  /** What the next run is made of, read when the old one is in a state to be replaced; undefined: a stop came first, or nothing can run with what there is. */
+  const prepare = async (): Promise<Input | undefined> => {
+    const { app, settle } = runtime;
+    const done = new AbortController();
     // calls that wait for components get them, whoever asks for the next restart meanwhile
     await until(app.opened);
-    await until(settle());
+    await until(settle(), over(done.signal));
+    done.abort();
     if (!stop.aborted && launch.blockShutdownMs !== undefined) {
       await block(app, launch.blockShutdownMs, log);
       hasBlocked = true;
     }
-    if (stop.aborted) return false;
+    if (stop.aborted) return undefined;
     restarts.begin();
-    const input = await readInput(launch, host.files, log).catch((reason: unknown) => { refusal = { reason }; });
-    if (input === undefined) return false;
-
+    try {
+      return await readInput(launch, host.files, log);
+    } catch (reason) {
+      refusal = { reason };
+      return undefined;
+    }
+  };
+  /** Puts a run made of this in the place of the old one; false: a stop came first, and the old one has all calls. */
+  const replace = async (input: Input): Promise<boolean> => {
+    const { app, end } = runtime;
+    const done = new AbortController();
+    let isLate = false;
+    const grace = over(done.signal).then(() => { isLate = !done.signal.aborted; });
     log.info('Dapr is shutting down');
-    const over = new AbortController();
-    const grace = launch.gracefulShutdownMs > 0 ? pause(launch.gracefulShutdownMs, over.signal) : new Promise<void>(() => {});
-    let late = false;
-    void grace.then(() => { late = !over.signal.aborted; });
     await until(app.stopInbound(), grace);
     gates.hold();
-    await until(calls.over(), pause(patienceMs, over.signal).then(() => calls.over(app.lasting)), grace);
+    await until(calls.over(), pause(patienceMs, done.signal).then(() => calls.over(app.lasting)), grace);
     if (stop.aborted) {
       input.watch?.close();
       calls = gates.to(app);
-      over.abort();
+      done.abort();
       return false;
     }
-    if (late) log.warn('Restarting although the graceful shutdown time is over for calls or messages in hand');
+    if (isLate) log.warn('Restarting although the graceful shutdown time is over for calls or messages in hand');
     const next = create(input, app.handover(input.configuration));
     end();
     tellComponents(app, log);
-    await Promise.race([app.release(grace), grace.then(() => pause(closingMs, over.signal))]);
-    over.abort();
+    await Promise.race([app.release(grace), grace.then(() => pause(closingMs, done.signal))]);
+    done.abort();
     log.info('Dapr runtime stopped');
     let closing: Promise<void> | undefined;
     const close = () => {
@@ -149,6 +160,10 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
     calls = gates.to(next.app);
     hasBlocked = false;
     return true;
+  };
+  const restart = async (): Promise<boolean> => {
+    const input = await prepare();
+    return input !== undefined && replace(input);
   };
 
   try {

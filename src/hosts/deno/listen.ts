@@ -39,9 +39,15 @@ export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes 
     if ((error as Error).name === 'AddrInUse') Object.assign(error as Error, { code: 'EADDRINUSE' });
     throw error;
   }
+  let closing = false;
   return {
     port: server.addr.port ?? 0,
-    close: () => server.shutdown(),
-    destroy: () => cut.abort(),
+    close: () => {
+      closing = true;
+      return server.shutdown();
+    },
+    destroy: () => {
+      if (!closing) cut.abort(); // seen with Deno 2.9: after shutdown() it throws where nobody can catch it
+    },
   };
 }
