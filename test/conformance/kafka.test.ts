@@ -215,7 +215,7 @@ describeWithServer('kafka', 'Kafka', () => {
     await publish(port, topic, '{"id": 9007199254740993, "note": "é"}', { ...avro, partitionNumber: '0' });
     await expect(publish(port, topic, '{"id": "one"}', avro)).rejects.toMatchObject({ kind: 'invalid', message: 'cannot decode textual record "shop.Order": unexpected byte: \'"\' for key: "id"' });
     await publish(port, topic, 'null', { ...avro, partitionNumber: '0' });
-    await port.bulkPublish?.({ topic, entries: [{ entryId: '1', data: Buffer.from('{"id":2}'), metadata: undefined }], metadata: { ...avro, partitionNumber: '0' } }, background);
+    await port.bulkPublish?.({ topic, entries: [{ entryId: '1', data: Buffer.from('{"id":2}'), metadata: avro }], metadata: { partitionNumber: '0' } }, background);
     const { port: binding } = await openComponent<Binding>('bindings.kafka', { brokers: (await theBroker()).brokers, authType: 'none', publishTopic: topic, ...registered });
     opened.push(binding);
     await binding.invoke?.({ operation: 'create', data: Buffer.from('{"id":3}'), metadata: { ...avro, partitionNumber: '0' } }, background);

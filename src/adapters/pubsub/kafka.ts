@@ -37,9 +37,10 @@ export default definePubSub({
       },
       bulkPublish: async ({ topic, entries, metadata: wanted }) => {
         checkOpen();
-        const values = await Promise.all(entries.map(({ data }) => valueToSend(avro, topic, data, wanted)));
         // What the request says wins here.
-        await publisher.send(topic, entries.map((entry, i) => recordOf(values[i] as Uint8Array, { ...entry.metadata, ...wanted }, settings.exclude)));
+        const metadata = entries.map((entry) => ({ ...entry.metadata, ...wanted }));
+        const values = await Promise.all(entries.map(({ data }, i) => valueToSend(avro, topic, data, metadata[i] as Record<string, string>)));
+        await publisher.send(topic, values.map((value, i) => recordOf(value, metadata[i] as Record<string, string>, settings.exclude)));
         return new Map();
       },
       subscribe: async ({ topic, metadata: wanted }, handler) => {
