@@ -1,8 +1,7 @@
-// Outbound HTTP on Node: undici's client in a small pool of connections per origin, answers as bytes where they are small.
-import type { Client as ClientType, Dispatcher } from 'undici';
-import Client from 'undici/lib/dispatcher/client.js';
+// Outbound HTTP on Node: a small pool of connections per origin, answers as bytes where they are small.
 import { HttpFailure, type HttpPort, type HttpRequest, type HttpResponse, type RawHeaders } from '../../core/host.ts';
 import { sendFollowing } from '../redirects.ts';
+import { Http1Line, type Line, type LineController, type LineHandler, type LineOptions } from './http1-line.ts';
 
 /** Answers of known length up to this size come back as bytes. */
 const smallAnswer = 64 * 1024;
@@ -12,20 +11,21 @@ const maxIdle = 64;
 /** Callers may name any URL: beyond so many origins, those that have nothing to do are forgotten. */
 const mostOrigins = 256;
 const connectTimeoutMs = 15_000;
-/** One connection, kept alive and opened again as needed. Nothing is sent twice: a request that was cut may have had its effect. */
-interface Line {
-  readonly client: ClientType;
-}
+/** An idle connection is not used any more a second before this is over, which is what most servers wait. */
+const keepAliveMs = 5_000;
+/** What Node's own client takes where nobody says. */
+const usualHeaderBytes = 16 * 1024;
+/** Connections to one place, kept alive and opened again as needed. Nothing is sent twice: a request that was cut may have had its effect. */
 interface Origin {
-  readonly maxHeaderBytes: number | undefined;
+  readonly maxHeaderBytes: number;
   take(): Line | undefined;
   put(line: Line): void;
   queue(start: (line: Line) => void): void;
   /** Nothing is under way. */
   readonly isIdle: boolean;
-  close(): Promise<void>;
+  close(): void;
 }
-type Controller = Parameters<NonNullable<Dispatcher.DispatchHandler['onRequestStart']>>[0] & { rawHeaders?: unknown };
+type Undici = typeof import('./undici-line.ts');
 
 export interface NodeHttpClient extends HttpPort {
   close(): Promise<void>;
@@ -42,7 +42,7 @@ export function createNodeHttpClient(options: { maxHeaderBytes?: number } = {}):
     let found = origins.get(key);
     if (found === undefined) {
       if (origins.size >= mostOrigins) forgetIdle();
-      found = createOrigin(request, request.maxHeaderBytes ?? options.maxHeaderBytes, () => origins.delete(key));
+      found = createOrigin(request, request.maxHeaderBytes ?? options.maxHeaderBytes ?? usualHeaderBytes, undici, () => origins.delete(key));
       origins.set(key, found);
     }
     return found;
@@ -52,12 +52,16 @@ export function createNodeHttpClient(options: { maxHeaderBytes?: number } = {}):
     for (const [key, origin] of origins) {
       if (!origin.isIdle) continue;
       origins.delete(key);
-      origin.close().catch(() => undefined);
+      origin.close();
     }
   };
 
-  const send = (request: HttpRequest): Promise<HttpResponse> =>
-    new Promise((resolve, reject) => {
+  let undici: Undici | undefined;
+  const loadUndici = async (): Promise<void> => { undici = await import('./undici-line.ts'); };
+
+  const send = (request: HttpRequest): Promise<HttpResponse> => {
+    if (undici === undefined && (request.h2c || !request.origin.startsWith('http:'))) return loadUndici().then(() => send(request));
+    return new Promise((resolve, reject) => {
       if (request.signal?.aborted) return reject(new HttpFailure('aborted', 'context canceled'));
       let origin: Origin;
       try {
@@ -67,54 +71,52 @@ export function createNodeHttpClient(options: { maxHeaderBytes?: number } = {}):
       }
       const start = (line: Line) => {
         const exchange = new Exchange(request, origin, line, slow, resolve, reject);
-        // The typed handler wants every callback; undici itself calls only those that exist.
-        line.client.dispatch({ method: request.method as 'GET', path: request.path, headers: request.headers, body: (request.body ?? null) as Uint8Array | null }, exchange);
+        line.dispatch({ method: request.method, path: request.path, headers: request.headers, body: request.body ?? null }, exchange);
       };
       const line = origin.take();
       if (line === undefined) origin.queue(start);
       else start(line);
     });
+  };
 
   return {
     send: (request) => (request.followRedirects ? sendFollowing(request, send) : send(request)),
     close: async () => {
-      await Promise.all([...origins.values()].map((origin) => origin.close()));
+      for (const origin of origins.values()) origin.close();
       origins.clear();
     },
   };
 }
 
-function createOrigin({ origin, tls, insecure, h2c, h2 = false }: HttpRequest, maxHeaderBytes: number | undefined, onEmpty: () => void): Origin {
+function createOrigin(request: HttpRequest, maxHeaderBytes: number, undici: Undici | undefined, onEmpty: () => void): Origin {
+  const { protocol, hostname, port } = new URL(request.origin);
+  const place = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (protocol === 'https:' ? 443 : 80), maxHeaderBytes, connectTimeoutMs, keepAliveMs };
   const idle: Line[] = [];
   const all = new Set<Line>();
   const waiting: ((line: Line) => void)[] = [];
   const open = (): Line => {
-    const client = new Client(origin, {
-      ...(h2c ? { allowH2: true, h2Options: { useH2c: true, maxConcurrentStreams: 1000 } } : { allowH2: h2, pipelining: 1 }),
-      // An app may think as long as it likes; policies set limits where wanted.
-      headersTimeout: 0, bodyTimeout: 0,
-      keepAliveTimeout: 4_000,
-      ...(maxHeaderBytes === undefined ? {} : { maxHeaderSize: maxHeaderBytes }),
-      connect: { timeout: connectTimeoutMs, ...(insecure ? { rejectUnauthorized: false } : {}), ...tls },
-    } as ClientType.Options);
-    const line: Line = { client };
-    client.on('disconnect', () => {
+    const options: LineOptions = {
+      ...place,
       // An idle line whose connection ended is only an object; the first one stays for the next request.
-      const at = idle.length > 1 ? idle.indexOf(line) : -1;
-      if (at > 0) { idle.splice(at, 1); drop(line); }
-    });
+      onIdleClosed: () => {
+        const at = idle.length > 1 ? idle.indexOf(line) : -1;
+        if (at > 0) { idle.splice(at, 1); drop(line); }
+      },
+    };
+    const line: Line = protocol === 'http:' && !request.h2c ? new Http1Line(options) : (undici as Undici).openUndiciLine(request, options);
     all.add(line);
     return line;
   };
   const drop = (line: Line) => {
     all.delete(line);
-    line.client.destroy().catch(() => undefined);
+    line.close();
     if (all.size === 0) onEmpty();
   };
-  if (h2c) {
+  const close = () => { for (const line of all) line.close(); };
+  if (request.h2c) {
     // One connection carries many requests.
     const shared = open();
-    return { maxHeaderBytes, take: () => shared, put: () => undefined, queue: () => undefined, isIdle: false, close: () => shared.client.destroy() };
+    return { maxHeaderBytes, take: () => shared, put: () => undefined, queue: () => undefined, isIdle: false, close };
   }
   return {
     maxHeaderBytes,
@@ -127,7 +129,7 @@ function createOrigin({ origin, tls, insecure, h2c, h2 = false }: HttpRequest, m
     },
     queue: (start) => { waiting.push(start); },
     get isIdle() { return idle.length === all.size; },
-    close: async () => { await Promise.all([...all].map((line) => line.client.destroy())); },
+    close,
   };
 }
 
@@ -161,14 +163,14 @@ function createSlowWatch(tickMs = 50): SlowWatch {
   };
 }
 
-/** One request and its answer, in the words of undici's dispatch handler. */
-class Exchange {
+/** One request and its answer. */
+class Exchange implements LineHandler {
   readonly #request: HttpRequest;
   readonly #origin: Origin;
   readonly #line: Line;
   readonly #resolve: (response: HttpResponse) => void;
   readonly #reject: (failure: HttpFailure) => void;
-  #controller: Controller | undefined;
+  #controller: LineController | undefined;
   readonly #ticket: Ticket | undefined;
   #watched: AbortSignal | undefined;
   #onAbort: (() => void) | undefined;
@@ -208,39 +210,35 @@ class Exchange {
   #abort() {
     const failure = new HttpFailure('aborted', 'context canceled');
     if (this.#controller) this.#controller.abort(failure);
-    else this.#fail(failure); // still waiting for its connection; onRequestStart stops it then
+    else this.#fail(failure); // still waiting for its connection; onStart stops it then
   }
 
-  onRequestStart(controller: Controller) {
+  onStart(controller: LineController) {
     this.#controller = controller;
     if (this.#ended) controller.abort(new HttpFailure('aborted', 'context canceled'));
   }
 
-  onResponseStart(controller: Controller, status: number, parsed: Record<string, string | string[] | undefined>) {
-    if (status < 200) return;
-    this.#controller = controller;
+  onHead(status: number, headers: RawHeaders, length: number | undefined) {
     this.#status = status;
-    this.#headers = listOf(controller.rawHeaders, parsed);
-    const length = parsed['content-length'];
-    const bodiless = this.#request.method === 'HEAD' || status === 204 || status === 304;
-    if (bodiless || (typeof length === 'string' && Number(length) <= smallAnswer)) return;
+    this.#headers = headers;
+    if (length !== undefined && length <= smallAnswer) return;
     // What arrived together with the head is often the whole answer: look again when this piece has been read.
     queueMicrotask(() => {
       if (!this.#answered && !this.#ended) this.#answerStream();
     });
   }
 
-  onResponseData(controller: Controller, chunk: Uint8Array) {
+  onData(part: Uint8Array) {
     if (this.#stream) {
-      this.#stream.enqueue(chunk);
-      if ((this.#stream.desiredSize ?? 0) <= 0) controller.pause();
+      this.#stream.enqueue(part);
+      if ((this.#stream.desiredSize ?? 0) <= 0) this.#controller?.pause();
     } else {
-      this.#parts.push(chunk);
-      this.#size += chunk.length;
+      this.#parts.push(part);
+      this.#size += part.length;
     }
   }
 
-  onResponseEnd() {
+  onEnd() {
     if (this.#ended) return;
     this.#finish();
     this.#origin.put(this.#line);
@@ -248,7 +246,7 @@ class Exchange {
     else this.#answer(this.#size === 0 ? null : this.#parts.length === 1 ? (this.#parts[0] as Uint8Array) : Buffer.concat(this.#parts, this.#size));
   }
 
-  onResponseError(_controller: Controller | undefined, error: Error) {
+  onError(error: Error) {
     if (this.#ended) return;
     this.#fail(failureOf(error, this.#request.origin, this.#origin.maxHeaderBytes));
   }
@@ -294,24 +292,8 @@ class Exchange {
   }
 }
 
-/** Header list from undici's raw form (buffers, HTTP/1.1) or its parsed one (HTTP/2). Bytes are kept as latin1, as node:http has them. */
-function listOf(raw: unknown, parsed: Record<string, string | string[] | undefined>): RawHeaders {
-  const out: RawHeaders = [];
-  if (Array.isArray(raw)) {
-    for (const item of raw as (Buffer | string)[]) out.push(typeof item === 'string' ? item : item.toString('latin1'));
-    return out;
-  }
-  for (const name in parsed) {
-    const value = parsed[name];
-    if (value === undefined || name.startsWith(':')) continue;
-    if (Array.isArray(value)) for (const one of value) out.push(name, one);
-    else out.push(name, value);
-  }
-  return out;
-}
-
 /** Failures in the words of Go's net package, which callers see in Dapr's error messages. */
-function failureOf(error: Error, origin: string, maxHeaderBytes: number | undefined): HttpFailure {
+function failureOf(error: Error, origin: string, maxHeaderBytes: number): HttpFailure {
   if (error instanceof HttpFailure) return error;
   const first = (error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error) as NodeJS.ErrnoException & { address?: string; port?: number; hostname?: string };
   const code = first.code ?? '';

@@ -1,0 +1,483 @@
+// One HTTP/1.1 connection to an app or another sidecar, without TLS, one request at a time: the hot path of every invocation and delivery.
+import { connect, type Socket } from 'node:net';
+import { HttpFailure, type RawHeaders } from '../../core/host.ts';
+
+export interface LineRequest {
+  method: string;
+  path: string;
+  headers: RawHeaders;
+  body: Uint8Array | ReadableStream<Uint8Array> | null;
+}
+/** Holds an answer on its way. */
+export interface LineController {
+  pause(): void;
+  resume(): void;
+  /** Cuts the connection; the handler is told of the failure. */
+  abort(failure: Error): void;
+}
+/** Exactly one of `onEnd` and `onError` is called, last. */
+export interface LineHandler {
+  onStart(controller: LineController): void;
+  /** `length`: bytes of the body, undefined where only its end will tell. */
+  onHead(status: number, headers: RawHeaders, length: number | undefined): void;
+  /** The bytes are the handler's own. */
+  onData(part: Uint8Array): void;
+  onEnd(): void;
+  onError(error: Error): void;
+}
+/** What carries requests, one after the other. */
+export interface Line {
+  /** Opens the connection where it is not open. Only when the one before has ended. */
+  dispatch(request: LineRequest, handler: LineHandler): void;
+  close(): void;
+}
+
+export interface LineOptions {
+  host: string;
+  port: number;
+  /** Longest header block of an answer, status line included. */
+  maxHeaderBytes: number;
+  connectTimeoutMs: number;
+  /** An idle connection is closed by the server after this, or sooner where it says so; it is not used any more a second before. */
+  keepAliveMs: number;
+  /** An idle connection was closed. */
+  onIdleClosed(): void;
+}
+
+/** Bodies up to this size leave in one piece with the head, as text, which is the cheapest write there is. */
+const oneWrite = 16 * 1024;
+/** All sockets read into this: what is not used up at once is copied. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+/** Seconds since the first look, good to one: to ask the real clock for each request costs more than being late. */
+let second = 0;
+let ticking: NodeJS.Timeout | undefined;
+const lines = new Set<Http1Line>();
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+const target = /^[\x21-\xff]+$/;
+/** Names that were found to be tokens and, in the first, to need no other look; apps and SDKs use the same few. */
+const sentNames = new Set<string>();
+const gottenNames = new Set<string>();
+const mostNames = 1000;
+/** Of this hop, or said by the line itself. */
+const ownNames = new Set(['connection', 'content-length', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade']);
+const withPayload = new Set(['POST', 'PUT', 'PATCH']);
+
+type Reading = 'head' | 'length' | 'chunked' | 'close';
+type Chunk = 'size' | 'data' | 'crlf' | 'trailers';
+
+export class Http1Line implements Line, LineController {
+  readonly #options: LineOptions;
+  #socket: Socket | undefined;
+  #connecting: NodeJS.Timeout | undefined;
+  /** Of the answer that is awaited; undefined while idle. */
+  #handler: LineHandler | undefined;
+  #method = '';
+  #reading: Reading = 'head';
+  /** Beginnings of a head, a chunk's size or trailers whose rest has not come. */
+  #rest = '';
+  /** Bytes to come of a body of known length, or of a chunk. */
+  #left = 0;
+  #chunk: Chunk = 'size';
+  #gotBytes = false;
+  #closes = false;
+  #paused = false;
+  /** The request's body as a stream, until all of it is sent. */
+  #upload: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #wake: (() => void) | undefined;
+  #idleSince = 0;
+  #keepAlive: number;
+  #lastHint = '';
+
+  constructor(options: LineOptions) {
+    this.#options = options;
+    this.#keepAlive = options.keepAliveMs / 1000;
+  }
+
+  dispatch({ method, path, headers, body }: LineRequest, handler: LineHandler): void {
+    this.#handler = handler;
+    this.#method = method;
+    this.#reading = 'head';
+    this.#gotBytes = false;
+    this.#closes = false;
+    this.#rest = '';
+    this.#paused = false;
+    handler.onStart(this);
+    if (this.#handler !== handler) return; // it was given up already
+    let head: string;
+    try {
+      head = headOf(this.#options, method, path, headers, body);
+    } catch (error) {
+      this.#handler = undefined;
+      return handler.onError(error as Error);
+    }
+    if (this.#socket !== undefined && second - this.#idleSince >= this.#keepAlive - 1) this.#drop();
+    const socket = this.#socket ?? this.#open();
+    if (body === null) socket.write(head, 'latin1');
+    else if (body instanceof ReadableStream) {
+      socket.write(head, 'latin1');
+      void this.#send(socket, body, lengthIn(headers));
+    } else if (body.length <= oneWrite) socket.write(head + Buffer.prototype.latin1Slice.call(body, 0, body.length), 'latin1');
+    else {
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(body);
+      socket.uncork();
+    }
+  }
+
+  close(): void { this.#drop(); }
+  pause(): void {
+    this.#paused = true;
+    this.#socket?.pause();
+  }
+  resume(): void {
+    this.#paused = false;
+    this.#socket?.resume();
+  }
+  abort(failure: Error): void { this.#fail(failure); }
+
+  /** Called every second: what has been idle for long is closed. */
+  sweep(): void {
+    if (this.#handler !== undefined || this.#socket === undefined || second - this.#idleSince < this.#keepAlive) return;
+    this.#drop();
+    this.#options.onIdleClosed();
+  }
+
+  #open(): Socket {
+    const { host, port, connectTimeoutMs } = this.#options;
+    const socket: Socket = connect({
+      host, port, noDelay: true,
+      onread: { buffer: readBuffer, callback: (bytes) => this.#read(socket, bytes) },
+    });
+    this.#socket = socket;
+    this.#keepAlive = this.#options.keepAliveMs / 1000;
+    this.#lastHint = '';
+    this.#connecting = setTimeout(() => {
+      if (this.#socket === socket) this.#fail(Object.assign(new Error('connect timed out'), { code: 'UND_ERR_CONNECT_TIMEOUT' }));
+    }, connectTimeoutMs);
+    socket.once('connect', () => clearTimeout(this.#connecting));
+    socket.on('drain', () => this.#wake?.());
+    socket.on('error', (error) => this.#lost(socket, error));
+    socket.on('end', () => this.#lost(socket, undefined));
+    socket.on('close', () => this.#lost(socket, undefined));
+    lines.add(this);
+    ticking ??= setInterval(tick, 1000).unref();
+    return socket;
+  }
+
+  /** Closes the connection and forgets it. */
+  #drop(): void {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    clearTimeout(this.#connecting);
+    this.#socket = undefined;
+    lines.delete(this);
+    this.#wake?.();
+    socket.destroy();
+  }
+
+  #lost(socket: Socket, error: Error | undefined): void {
+    if (this.#socket !== socket) return;
+    if (this.#handler === undefined) {
+      this.#drop();
+      return this.#options.onIdleClosed();
+    }
+    if (error === undefined && this.#reading === 'close') return this.#end(true);
+    this.#fail(error ?? new HttpFailure('reset', this.#gotBytes ? 'unexpected EOF' : 'EOF'));
+  }
+
+  #fail(error: Error): void {
+    const handler = this.#handler;
+    this.#handler = undefined;
+    this.#stopUpload();
+    this.#drop();
+    handler?.onError(error);
+  }
+
+  /** The answer is complete. `spoilt`: what follows on the connection cannot be told. */
+  #end(spoilt: boolean): void {
+    const handler = this.#handler;
+    this.#handler = undefined;
+    const unfinished = this.#upload !== undefined;
+    if (unfinished) this.#stopUpload();
+    if (spoilt || unfinished || this.#closes) this.#drop();
+    else {
+      this.#idleSince = second;
+      if (this.#paused) this.resume();
+    }
+    handler?.onEnd();
+  }
+
+  #stopUpload(): void {
+    const upload = this.#upload;
+    this.#upload = undefined;
+    this.#wake?.();
+    upload?.cancel().catch(() => {});
+  }
+
+  async #send(socket: Socket, body: ReadableStream<Uint8Array>, length: number | undefined): Promise<void> {
+    const reader = body.getReader();
+    this.#upload = reader;
+    let sent = 0;
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (this.#upload !== reader) return;
+        if (done) break;
+        sent += value.length;
+        if (length !== undefined && sent > length) throw new Error(`net/http: HTTP/1.x transport connection broken: http: ContentLength=${length} with Body length ${sent}`);
+        if (value.length === 0) continue; // an empty chunk would be the end
+        let free: boolean;
+        if (length === undefined) {
+          socket.cork();
+          socket.write(`${value.length.toString(16)}\r\n`, 'latin1');
+          socket.write(value);
+          free = socket.write('\r\n', 'latin1');
+          socket.uncork();
+        } else free = socket.write(value);
+        if (free) continue;
+        await new Promise<void>((resolve) => { this.#wake = resolve; });
+        this.#wake = undefined;
+        if (this.#upload !== reader) return;
+      }
+      if (length !== undefined && sent < length) throw new Error(`net/http: HTTP/1.x transport connection broken: http: ContentLength=${length} with Body length ${sent}`);
+      this.#upload = undefined;
+      if (length === undefined) socket.write('0\r\n\r\n', 'latin1');
+    } catch (error) {
+      if (this.#upload === reader) this.#fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Returns false where reading is to stop, which pause() has seen to. */
+  #read(socket: Socket, bytes: number): boolean {
+    if (this.#socket !== socket) return true;
+    if (this.#handler === undefined) {
+      this.#drop(); // it speaks without being asked
+      this.#options.onIdleClosed();
+      return true;
+    }
+    this.#gotBytes = true;
+    const handler = this.#handler;
+    try {
+      // the end of an answer may be the beginning of the next request: what is left then is not read
+      for (let at = 0; at < bytes && this.#handler === handler; ) at = this.#reading === 'head' ? this.#readHead(at, bytes) : this.#readBody(at, bytes);
+    } catch (error) {
+      if (this.#socket === socket) this.#fail(error as Error);
+    }
+    return true;
+  }
+
+  #readHead(at: number, bytes: number): number {
+    const came = readBuffer.toString('latin1', at, bytes);
+    const before = this.#rest.length;
+    const text = before === 0 ? came : this.#rest + came;
+    const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3));
+    if ((end < 0 ? text.length : end) > this.#options.maxHeaderBytes) throw Object.assign(new Error('header block too long'), { code: 'UND_ERR_HEADERS_OVERFLOW' });
+    if (end < 0) {
+      this.#rest = text;
+      return bytes;
+    }
+    this.#rest = '';
+    const next = at + end + 4 - before;
+    const status = statusOf(text);
+    const headers: RawHeaders = [];
+    const framing = readFields(text, text.indexOf('\n') + 1, end, headers);
+    if (status < 200) {
+      if (status === 101) throw new Error('net/http: HTTP/1.x transport connection broken: unexpected 101 Switching Protocols');
+      return next; // 100 Continue and the like: the answer is still to come
+    }
+    this.#closes = framing.closes || (text.charCodeAt(7) === 0x30 && !framing.keepsAlive);
+    if (framing.keepAlive !== '' && framing.keepAlive !== this.#lastHint) this.#takeHint(framing.keepAlive);
+    const handler = this.#handler as LineHandler;
+    if (this.#method === 'HEAD' || status === 204 || status === 304) {
+      handler.onHead(status, headers, 0);
+      if (this.#handler === handler) this.#end(next < bytes);
+    } else if (framing.chunked) {
+      this.#reading = 'chunked';
+      this.#chunk = 'size';
+      handler.onHead(status, headers, undefined);
+    } else if (framing.length !== undefined) {
+      this.#reading = 'length';
+      this.#left = framing.length;
+      handler.onHead(status, headers, framing.length);
+      if (framing.length === 0 && this.#handler === handler) this.#end(next < bytes);
+    } else {
+      this.#reading = 'close';
+      handler.onHead(status, headers, undefined);
+    }
+    return next;
+  }
+
+  #readBody(at: number, bytes: number): number {
+    if (this.#reading === 'chunked') return this.#readChunked(at, bytes);
+    const end = this.#reading === 'close' ? bytes : Math.min(bytes, at + this.#left);
+    this.#left -= end - at;
+    const handler = this.#handler as LineHandler;
+    handler.onData(copied(at, end));
+    if (this.#left === 0 && this.#reading === 'length' && this.#handler === handler) this.#end(end < bytes);
+    return end;
+  }
+
+  #readChunked(at: number, bytes: number): number {
+    if (this.#chunk === 'data') {
+      const end = Math.min(bytes, at + this.#left);
+      this.#left -= end - at;
+      if (this.#left === 0) this.#chunk = 'crlf';
+      (this.#handler as LineHandler).onData(copied(at, end));
+      return end;
+    }
+    // a line: the size, the end of a chunk's data, or one of the trailers
+    const found = readBuffer.indexOf(0x0a, at);
+    const end = found < 0 || found >= bytes ? bytes : found + 1;
+    this.#rest += readBuffer.toString('latin1', at, end);
+    if (this.#rest.length > this.#options.maxHeaderBytes) throw malformed('invalid chunk');
+    if (end === bytes && found !== bytes - 1) return end;
+    const line = this.#rest;
+    this.#rest = '';
+    if (!line.endsWith('\r\n')) throw malformed('malformed chunked encoding');
+    const text = line.slice(0, -2);
+    if (this.#chunk === 'crlf') {
+      if (text !== '') throw malformed('malformed chunked encoding');
+      this.#chunk = 'size';
+    } else if (this.#chunk === 'size') {
+      const [, digits = ''] = /^([0-9a-fA-F]{1,13})[\t ]*(?:;.*)?$/.exec(text) ?? [];
+      if (digits === '') throw malformed('invalid byte in chunk length');
+      this.#left = Number.parseInt(digits, 16);
+      this.#chunk = this.#left === 0 ? 'trailers' : 'data';
+    } else if (text === '') this.#end(end < bytes);
+    return end;
+  }
+
+  /** `Keep-Alive: timeout=5`: the server closes it then. */
+  #takeHint(hint: string): void {
+    this.#lastHint = hint;
+    const [, seconds] = /(?:^|[ ,;])timeout=(\d{1,9})/i.exec(hint) ?? [];
+    if (seconds !== undefined) this.#keepAlive = Math.min(this.#options.keepAliveMs / 1000, Number(seconds));
+  }
+}
+
+function tick(): void {
+  second++;
+  for (const line of lines) line.sweep();
+  if (lines.size > 0) return;
+  clearInterval(ticking);
+  ticking = undefined;
+}
+
+const copied = (from: number, to: number): Uint8Array => Buffer.from(readBuffer.subarray(from, to));
+const malformed = (what: string) => new Error(`net/http: HTTP/1.x transport connection broken: ${what}`);
+
+/** Throws where a part of it would not be one line of text. */
+function headOf({ host, port }: LineOptions, method: string, path: string, headers: RawHeaders, body: LineRequest['body']): string {
+  if (!token.test(method)) throw new Error(`net/http: invalid method ${JSON.stringify(method)}`);
+  if (!target.test(path)) throw new Error(`net/http: invalid request target ${JSON.stringify(path)}`);
+  let hasHost = false;
+  let length: number | undefined;
+  let fields = '';
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    const value = headers[i + 1] as string;
+    if (!sentNames.has(name)) {
+      if (!token.test(name)) throw new Error(`net/http: invalid header field name ${JSON.stringify(name)}`);
+      const lower = name.toLowerCase();
+      if (ownNames.has(lower)) {
+        if (lower === 'content-length') length = declared(value);
+        continue;
+      }
+      if (lower === 'host') hasHost = true;
+      else if (sentNames.size < mostNames) sentNames.add(name);
+    }
+    if (!fieldValue.test(value)) throw new Error(`net/http: invalid header field value for ${JSON.stringify(name)}`);
+    fields += `${name}: ${value}\r\n`;
+  }
+  const start = hasHost ? `${method} ${path} HTTP/1.1\r\n${fields}` : `${method} ${path} HTTP/1.1\r\nHost: ${host.includes(':') ? `[${host}]` : host}:${port}\r\n${fields}`;
+  if (body === null) return withPayload.has(method) ? `${start}Content-Length: 0\r\n\r\n` : `${start}\r\n`;
+  if (body instanceof ReadableStream) return length === undefined ? `${start}Transfer-Encoding: chunked\r\n\r\n` : `${start}Content-Length: ${length}\r\n\r\n`;
+  return `${start}Content-Length: ${body.length}\r\n\r\n`;
+}
+
+const declared = (value: string): number | undefined => (/^\d{1,15}$/.test(value) ? Number(value) : undefined);
+function lengthIn(headers: RawHeaders): number | undefined {
+  for (let i = 0; i < headers.length; i += 2) if ((headers[i] as string).length === 14 && (headers[i] as string).toLowerCase() === 'content-length') return declared(headers[i + 1] as string);
+  return undefined;
+}
+
+function statusOf(text: string): number {
+  const status = text.startsWith('HTTP/1.') && text.charCodeAt(8) === 0x20 ? Number(text.slice(9, 12)) : Number.NaN;
+  const after = text.charCodeAt(12);
+  if (status >= 100 && status <= 999 && (after === 0x20 || after === 0x0d)) return status;
+  throw malformed(`malformed HTTP response ${JSON.stringify(text.slice(0, text.indexOf('\r\n')).slice(0, 200))}`);
+}
+
+interface Framing {
+  length: number | undefined;
+  chunked: boolean;
+  closes: boolean;
+  keepsAlive: boolean;
+  /** Value of Keep-Alive, '' without one. */
+  keepAlive: string;
+}
+/** Appends the header fields between `start` and `end` to the list and tells what they say of the body and the connection. */
+function readFields(text: string, start: number, end: number, list: RawHeaders): Framing {
+  const framing: Framing = { length: undefined, chunked: false, closes: false, keepsAlive: false, keepAlive: '' };
+  for (let at = start; at < end; ) {
+    const found = text.indexOf('\n', at);
+    const stop = found < 0 || found > end ? end : found - 1; // the last line's own end comes after `end`
+    if (stop !== end && text.charCodeAt(stop) !== 0x0d) throw malformed('malformed MIME header line');
+    const colon = text.indexOf(':', at);
+    const first = text.charCodeAt(at);
+    if (first === 0x20 || first === 0x09) {
+      // goes on with the line before
+      if (list.length === 0) throw malformed('malformed MIME header initial line');
+      list.push(`${list.pop()} ${trimmed(text, at, stop)}`);
+    } else {
+      const name = text.slice(at, colon);
+      const value = trimmed(text, colon + 1, stop);
+      if (colon <= at || colon >= stop || !isName(name) || value.includes('\r') || value.includes('\0')) throw malformed(`malformed MIME header line: ${text.slice(at, stop)}`);
+      list.push(name, value);
+      frame(framing, name, value);
+    }
+    at = stop + 2;
+  }
+  if (framing.chunked) framing.length = undefined;
+  return framing;
+}
+
+function frame(framing: Framing, name: string, value: string): void {
+  // by length first: most names are none of these
+  if (name.length === 14) {
+    if (name.toLowerCase() !== 'content-length') return;
+    const length = declared(value);
+    if (length === undefined || (framing.length !== undefined && framing.length !== length)) throw malformed(`bad Content-Length ${JSON.stringify(value)}`);
+    framing.length = length;
+  } else if (name.length === 10) {
+    const lower = name.toLowerCase();
+    if (lower === 'connection') {
+      const said = value.toLowerCase();
+      if (said.includes('close')) framing.closes = true;
+      else if (said.includes('keep-alive')) framing.keepsAlive = true;
+    } else if (lower === 'keep-alive') framing.keepAlive = value;
+  } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+    if (value.toLowerCase() !== 'chunked') throw malformed(`unsupported transfer encoding: ${JSON.stringify(value)}`);
+    framing.chunked = true;
+  }
+}
+
+function isName(text: string): boolean {
+  if (gottenNames.has(text)) return true;
+  if (!token.test(text)) return false;
+  if (gottenNames.size < mostNames) gottenNames.add(text);
+  return true;
+}
+
+/** Without the blanks at both ends. */
+function trimmed(text: string, start: number, end: number): string {
+  let from = start;
+  let to = end;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
