@@ -1,7 +1,7 @@
 // pubsub.azure.servicebus.* against a contract server of the protocol: the suite of all brokers, then what only these have.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createServiceBusEntities } from '../../src/adapters/azure/service-bus-entities.ts';
+import { createServiceBusEntities, sharedAccess } from '../../src/adapters/azure/service-bus-entities.ts';
 import { queuesMetadata } from '../../src/adapters/azure/service-bus-settings.ts';
 import type { Message, MessageHandler, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
@@ -76,6 +76,22 @@ describe('pubsub.azure.servicebus', () => {
     expect([counts, server.dead]).toEqual([Array.from({ length: 10 }, (_, i) => String(i + 1)), ['bad']]);
   });
 
+  test('of neighbours that are settled at the same moment each gets its own outcome', async () => {
+    const port = await open();
+    const seen: string[] = [];
+    let both = () => {};
+    const arrived = new Promise<void>((resolve) => (both = resolve));
+    for (const data of ['taken', 'refused']) await publish(port, 'neighbours', data);
+    await subscribe(port, 'neighbours', async (message) => {
+      seen.push(text(message));
+      if (seen.length === 2) both();
+      await arrived;
+      if (seen.length === 2 && text(message) === 'refused') throw new Error('refused by the test');
+    });
+    await until(() => seen.length === 3);
+    expect(seen).toEqual(['taken', 'refused', 'refused']);
+  });
+
   test('maxConcurrentHandlers bounds the handlers, maxActiveMessages what is locked, and locks are renewed', async () => {
     const port = await open({ maxActiveMessages: '4', maxConcurrentHandlers: '2', lockRenewalInSec: '1' });
     let running = 0, highest = 0;
@@ -133,7 +149,7 @@ describe('pubsub.azure.servicebus', () => {
     const host = testHost();
     const rerouted = { ...host, http: { send: (request: Parameters<typeof host.http.send>[0]) => host.http.send({ ...request, origin: request.origin.replace('https://ns.servicebus.windows.net', admin.url) }) } };
     const settings = queuesMetadata.parse({ maxDeliveryCount: '3', lockDurationInSec: '30', defaultMessageTimeToLiveInSec: '60', autoDeleteOnIdleInSec: '300' });
-    const entities = createServiceBusEntities(rerouted, { namespace: 'ns.servicebus.windows.net', keyName: 'k', key: 's' }, settings);
+    const entities = createServiceBusEntities(rerouted, 'ns.servicebus.windows.net', sharedAccess('k', 's'), settings);
     await entities.queue('orders');
     await entities.queue('orders');
     await entities.subscription('app', 'news', false);

@@ -1,8 +1,9 @@
 // A contract server that speaks Azure Service Bus's AMQP 1.0 as its protocol guide documents it. Neither the service nor its emulator, which is a container image only.
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import rhea, { type Connection, type EventContext, type Message, type Sender } from 'rhea';
+import rhea, { type EventContext, type Message, type Sender } from 'rhea';
+import { type AmqpServerOptions, startAzureAmqp } from './azure-amqp.ts';
 
 interface Stored {
   message: Message;
@@ -12,46 +13,54 @@ interface Stored {
 }
 interface Locked extends Stored {
   queue: Queue;
+  reader: Sender;
   /** Milliseconds since 1970. */
   until: number;
 }
 interface Queue {
   waiting: Stored[];
   readers: Set<Sender>;
+  /** Sessions that somebody reads, with the end of the lock. */
+  sessions: Map<string, { reader: Sender; until: number }>;
 }
-const keyName = 'RootManageSharedAccessKey';
-const key = 'c2VjcmV0LWZvci10ZXN0cw==';
 const batchFormat = 0x80013700;
 const maxDeliveries = 10;
+const sessionFilter = 'com.microsoft:session-filter';
+const sessionOf = ({ message }: Stored): string | undefined => (message as { group_id?: string }).group_id;
 
 /** Everything is there at once. `subscriptions`: what is sent to is a topic, and these are its subscriptions; without them it is a queue. */
-export async function startServiceBus({ subscriptions = [] as string[], lockMs = 30_000 } = {}) {
-  const container = rhea.create_container({ id: 'contract' });
+export async function startServiceBus({ subscriptions = [] as string[], lockMs = 30_000, ...options }: { subscriptions?: string[]; lockMs?: number } & AmqpServerOptions = {}) {
   const queues = new Map<string, Queue>();
   const locked = new Map<string, Locked>();
   const dead: string[] = [];
   const sent: { entity: string; message: Message }[] = [];
-  const tokens: string[] = [];
+  /** Sessions in the order in which they were accepted, and given back. */
+  const sessionLog: string[] = [];
   /** Conditions that the next messages are refused with. */
   const refusals: string[] = [];
-  const connections = new Set<Connection>();
-  let sequence = 0, renewals = 0;
+  let sequence = 0, renewals = 0, sessionRenewals = 0;
 
   const queueOf = (name: string): Queue => {
-    const known = queues.get(name) ?? { waiting: [], readers: new Set() };
+    const known = queues.get(name) ?? { waiting: [], readers: new Set(), sessions: new Map() };
     queues.set(name, known);
     return known;
   };
+  /** How many a reader has been given; the library takes more than there is credit for, and keeps them. */
+  const given = new WeakMap<Sender, number>();
+  const hasRoom = (reader: Sender) => reader.is_open() && (reader as unknown as { credit: number }).credit > (given.get(reader) ?? 0) - (reader as unknown as { delivery_count: number }).delivery_count;
+  const hand = (queue: Queue, reader: Sender, one: Stored) => {
+    given.set(reader, (given.get(reader) ?? 0) + 1);
+    const tag = randomBytes(16);
+    const until = Date.now() + lockMs;
+    locked.set(tag.toString('hex'), { ...one, queue, reader, until });
+    const annotations = { ...one.message.message_annotations, 'x-opt-sequence-number': one.sequence, 'x-opt-enqueued-time': one.enqueued, 'x-opt-locked-until': new Date(until) };
+    reader.send({ ...one.message, delivery_count: one.deliveries, message_annotations: annotations }, tag);
+  };
   const give = (queue: Queue) => {
+    for (const [id, { reader }] of queue.sessions)
+      for (let at = queue.waiting.findIndex((one) => sessionOf(one) === id); at >= 0 && hasRoom(reader); at = queue.waiting.findIndex((one) => sessionOf(one) === id)) hand(queue, reader, queue.waiting.splice(at, 1)[0] as Stored);
     for (const reader of [...queue.readers]) {
-      while (queue.waiting.length > 0 && reader.sendable() && reader.is_open()) {
-        const one = queue.waiting.shift() as Stored;
-        const tag = randomBytes(16);
-        const until = Date.now() + lockMs;
-        locked.set(tag.toString('hex'), { ...one, queue, until });
-        const annotations = { ...one.message.message_annotations, 'x-opt-sequence-number': one.sequence, 'x-opt-enqueued-time': one.enqueued, 'x-opt-locked-until': new Date(until) };
-        reader.send({ ...one.message, delivery_count: one.deliveries, message_annotations: annotations }, tag);
-      }
+      while (queue.waiting.length > 0 && hasRoom(reader)) hand(queue, reader, queue.waiting.shift() as Stored);
       // Readers of one queue take turns.
       queue.readers.delete(reader);
       queue.readers.add(reader);
@@ -72,24 +81,30 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
     if (one === undefined) return;
     locked.delete(id);
     if (one.deliveries + 1 >= maxDeliveries) return void dead.push(String(one.message.body?.content ?? one.message.body));
-    one.queue.waiting.push({ ...one, deliveries: one.deliveries + 1 });
+    one.queue.waiting.push({ message: one.message, sequence: one.sequence, enqueued: one.enqueued, deliveries: one.deliveries + 1 });
     one.queue.waiting.sort((a, b) => a.sequence - b.sequence);
     give(one.queue);
   };
+  /** What a reader of sessions has in hand and its session are free again. */
+  const leave = (fits: (reader: Sender) => boolean) => {
+    for (const queue of queues.values()) {
+      for (const reader of queue.readers) if (fits(reader)) queue.readers.delete(reader);
+      for (const [id, { reader }] of queue.sessions) {
+        if (!fits(reader)) continue;
+        queue.sessions.delete(id);
+        sessionLog.push(`-${id}`);
+        for (const [tag, one] of locked) if (one.reader === reader) again(tag);
+      }
+    }
+  };
   const expiry = setInterval(() => {
-    for (const [id, { until }] of locked) if (until < Date.now()) again(id);
+    const now = Date.now();
+    for (const [id, { until, reader, queue }] of locked) if (until < now && ![...queue.sessions.values()].some((session) => session.reader === reader)) again(id);
+    for (const queue of queues.values()) for (const { reader, until } of queue.sessions.values()) if (until < now) {
+      reader.close({ condition: 'com.microsoft:session-lock-lost', description: 'The session lock has expired.' });
+      leave((one) => one === reader);
+    }
   }, 50);
-  const reply = (connection: Connection, to: string, request: Message, status: number, body?: unknown) => {
-    const answer = { to, correlation_id: request.message_id as string, application_properties: { 'status-code': status, 'status-description': status < 300 ? 'OK' : 'refused', statusCode: status }, body };
-    connection.each_sender((sender: Sender) => {
-      if (sender.target.address === to || sender.name === to) sender.send(answer as never);
-    });
-  };
-  const isGoodToken = (token: string) => {
-    const given = new URLSearchParams(token.replace('SharedAccessSignature ', ''));
-    const expected = createHmac('sha256', key).update(`${encodeURIComponent(given.get('sr') ?? '')}\n${given.get('se')}`).digest('base64');
-    return given.get('skn') === keyName && given.get('sig') === expected;
-  };
   const renew = (tokens: Buffer[]) =>
     tokens.map((token) => {
       // A GUID in network order here, in .NET's order as the tag of the delivery.
@@ -100,53 +115,65 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
       one.until = Date.now() + lockMs;
       return new Date(one.until);
     });
-  const onMessage = ({ connection, receiver, message, delivery }: EventContext) => {
+  const server = await startAzureAmqp(({ connection, receiver, message, delivery }) => {
     const entity = receiver?.target.address as string;
-    if (message === undefined || delivery === undefined || connection === undefined) return;
     const to = message.reply_to as string;
-    if (entity === '$cbs') {
-      delivery.accept();
-      tokens.push(message.application_properties?.name as string);
-      return reply(connection, to, message, isGoodToken(message.body as string) ? 202 : 401);
-    }
     if (entity.endsWith('/$management')) {
-      delivery.accept();
-      const until = renew((message.body as { 'lock-tokens': Buffer[] })['lock-tokens'] ?? []);
+      delivery?.accept();
+      const body = message.body as { 'lock-tokens'?: Buffer[]; 'session-id'?: string };
+      if (message.application_properties?.operation === 'com.microsoft:renew-session-lock') {
+        const session = queueOf(entity.replace(/\/\$management$/, '')).sessions.get(body['session-id'] ?? '');
+        if (session === undefined) return server.reply(connection, to, message, 410);
+        sessionRenewals++;
+        session.until = Date.now() + lockMs;
+        return server.reply(connection, to, message, 200, { expiration: new Date(session.until) });
+      }
+      const until = renew(body['lock-tokens'] ?? []);
       const isLost = until.includes(undefined);
-      return reply(connection, to, message, isLost ? 410 : 200, isLost ? undefined : { expirations: rhea.types.wrap_array(until, 0x83, undefined) });
+      return server.reply(connection, to, message, isLost ? 410 : 200, isLost ? undefined : { expirations: rhea.types.wrap_array(until, 0x83, undefined) });
     }
     const refusal = refusals.shift();
-    if (refusal !== undefined) return delivery.reject({ condition: refusal, description: 'asked for by the test' });
-    delivery.accept();
+    if (refusal !== undefined) return delivery?.reject({ condition: refusal, description: 'asked for by the test' });
+    delivery?.accept();
     if ((delivery as unknown as { format: number }).format !== batchFormat) return store(entity, message);
     // The library hands over a format it does not know as bytes.
     const { body } = rhea.message.decode(message as unknown as Buffer) as unknown as { body: { content: Buffer | Buffer[] } };
     for (const part of [body.content].flat()) store(entity, rhea.message.decode(part) as unknown as Message);
-  };
-  container.on('connection_open', ({ connection }) => void connections.add(connection));
-  container.on('disconnected', ({ connection }) => {
-    connections.delete(connection);
-    for (const queue of queues.values()) for (const reader of queue.readers) if (reader.connection === connection) queue.readers.delete(reader);
-  });
+  }, options);
+  const { container } = server;
   container.on('sender_open', ({ sender }: EventContext) => {
-    const address = sender?.source?.address as string;
-    sender?.set_source({ address });
-    sender?.set_target({ address: sender.target?.address as string });
-    if (sender !== undefined && address !== '$cbs' && !address.endsWith('/$management')) queueOf(address).readers.add(sender);
-  });
-  container.on('receiver_open', ({ receiver }: EventContext) => {
-    receiver?.set_target({ address: receiver.target?.address as string });
-    receiver?.set_source({ address: receiver.source?.address as string });
+    if (sender === undefined) return;
+    const { address, filter } = sender.source as { address: string; filter?: Record<string, unknown> };
+    sender.set_source({ address } as never);
+    sender.set_target({ address: sender.target?.address as string });
+    if (address === '$cbs' || address.endsWith('/$management')) return;
+    const queue = queueOf(address);
+    if (filter === undefined || !Object.hasOwn(filter, sessionFilter)) return void queue.readers.add(sender);
+    // Whoever names none gets the first with messages. The service waits for one as long as the client wants to; here it says at once that there is none.
+    const wanted = (filter[sessionFilter] as { value?: string } | undefined)?.value ?? (filter[sessionFilter] as string | null);
+    const free = queue.waiting.map(sessionOf).find((id) => id !== undefined && !queue.sessions.has(id));
+    const id = wanted ?? free;
+    if (id === undefined || queue.sessions.has(id)) return void sender.close({ condition: id === undefined ? 'com.microsoft:timeout' : 'com.microsoft:session-cannot-be-locked', description: 'no session' });
+    const until = Date.now() + lockMs;
+    queue.sessions.set(id, { reader: sender, until });
+    sessionLog.push(`+${id}`);
+    const ticks = Buffer.alloc(8);
+    ticks.writeBigInt64BE(BigInt(until) * 10_000n + 621_355_968_000_000_000n);
+    const { attach } = (sender as unknown as { local: { attach: { properties?: unknown } } }).local;
+    attach.properties = { 'com.microsoft:locked-until-utc': rhea.types.wrap_long(ticks as never) };
+    sender.set_source({ address, filter: { [sessionFilter]: id } } as never);
+    give(queue);
   });
   container.on('sendable', ({ sender }: EventContext) => {
     const queue = queues.get(sender?.source?.address as string);
     if (queue !== undefined) give(queue);
   });
-  container.on('sender_draining', ({ sender }: EventContext) => sender?.set_drained(true));
-  container.on('sender_close', ({ sender }: EventContext) => {
-    for (const queue of queues.values()) queue.readers.delete(sender as Sender);
+  // A reader that gives its credit back: the library counts it as if it had been used.
+  container.on('sender_draining', ({ sender }: EventContext) => {
+    if (sender !== undefined) given.set(sender, (given.get(sender) ?? 0) + (sender as unknown as { credit: number }).credit);
   });
-  container.on('message', onMessage);
+  container.on('disconnected', ({ connection }) => leave((reader) => reader.connection === connection));
+  container.on('sender_close', ({ sender }: EventContext) => leave((reader) => reader === sender));
   /** The service settles what its client says of a message: that is the client's answer. */
   const settled = (outcome: 'accepted' | 'modified', then: (id: string) => void) => ({ delivery }: EventContext) => {
     const outgoing = delivery as unknown as { tag: Buffer; update(settled: boolean, state: unknown): void };
@@ -155,26 +182,14 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
   };
   container.on('accepted', settled('accepted', (id) => void locked.delete(id)));
   for (const outcome of ['modified', 'released', 'rejected']) container.on(outcome, settled('modified', again));
-  for (const trouble of ['connection_error', 'session_error', 'receiver_error', 'sender_error', 'error']) container.on(trouble, () => undefined);
-  container.sasl_server_mechanisms.enable_anonymous();
-  container.sasl_server_mechanisms.enable_plain(() => true);
-  container.options = { receiver_options: { autoaccept: false, credit_window: 1000 } } as never;
-  const server = container.listen({ port: 0, host: '127.0.0.1', receiver_options: { autoaccept: false, credit_window: 1000 } });
-  await new Promise<void>((resolve) => server.on('listening', () => resolve()));
-  const { port } = server.address() as AddressInfo;
-  const connectionString = `Endpoint=sb://127.0.0.1:${port}/;SharedAccessKeyName=${keyName};SharedAccessKey=${key};UseDevelopmentEmulator=true`;
   return {
-    connectionString, dead, sent, tokens, refusals,
+    ...server, dead, sent, refusals, sessionLog,
     renewals: () => renewals,
+    sessionRenewals: () => sessionRenewals,
     inHand: () => locked.size,
-    /** All connections break. */
-    cut: () => {
-      for (const connection of connections) (connection as unknown as { socket: { destroy(): void } }).socket.destroy();
-    },
     stop: async () => {
       clearInterval(expiry);
-      for (const connection of connections) (connection as unknown as { socket: { destroy(): void } }).socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
+      await server.stop();
     },
   };
 }

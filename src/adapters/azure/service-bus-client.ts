@@ -4,7 +4,8 @@ import { AdapterError, textOf } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { pause } from '../../core/pause.ts';
-import { createServiceBusEntities, type ServiceBusEntities } from './service-bus-entities.ts';
+import { entraCredential } from './entra-credential.ts';
+import { createServiceBusEntities, entraAccess, type ServiceBusEntities, sharedAccess } from './service-bus-entities.ts';
 import type { ServiceBusSettings } from './service-bus-settings.ts';
 
 export interface ServiceBus {
@@ -23,17 +24,27 @@ const [longestPauseMs, pauseGrowth] = [60_000, 1.5];
 export async function openServiceBus(settings: ServiceBusSettings, host: Host, log: Logger): Promise<ServiceBus> {
   if (host.tcp === undefined) throw new Error(`Azure Service Bus needs TCP sockets, which this runtime (${host.runtime}) does not have`);
   const { default: sdk } = (await import('@azure/service-bus')) as unknown as { default: typeof import('@azure/service-bus') }; // CommonJS: once bundled, `default` is all it exports
-  const { connectionString } = settings;
-  const parsed = sdk.parseServiceBusConnectionString(connectionString);
-  const client = new sdk.ServiceBusClient(connectionString, {
+  const { connectionString, namespaceName, disableEntityManagement } = settings;
+  const options = {
     // Sending is tried again below; the pauses are those of lost subscriptions.
     retryOptions: { maxRetries: 0, timeoutInMs: settings.timeoutInSec * 1000, retryDelayInMs: settings.minConnectionRecoveryInSec * 1000, maxRetryDelayInMs: settings.maxConnectionRecoveryInSec * 1000 },
-  });
-  const isEmulator = /usedevelopmentemulator=true/i.test(connectionString);
-  if (isEmulator && !settings.disableEntityManagement) log.warn('UseDevelopmentEmulator=true detected in connection string. Azure emulator does not support topic management APIs. Dapr will skip admin operations. To suppress this warning, explicitly set disableEntityManagement: true.');
-  const { sharedAccessKeyName: keyName, sharedAccessKey: key, fullyQualifiedNamespace: namespace } = parsed;
-  if (!settings.disableEntityManagement && !isEmulator && (keyName === undefined || key === undefined)) throw new Error('the connection string needs SharedAccessKeyName and SharedAccessKey to make queues, topics and subscriptions; or set disableEntityManagement');
-  const entities = settings.disableEntityManagement || isEmulator ? undefined : createServiceBusEntities(host, { namespace, keyName: keyName ?? '', key: key ?? '' }, settings);
+  };
+  let client: ServiceBusClient;
+  let entities: ServiceBusEntities | undefined;
+  if (connectionString === '') {
+    const credential = await entraCredential(settings, host, log);
+    client = new sdk.ServiceBusClient(namespaceName, credential, options);
+    if (!disableEntityManagement) entities = createServiceBusEntities(host, namespaceName, entraAccess(credential), settings);
+  } else {
+    client = new sdk.ServiceBusClient(connectionString, options);
+    const { sharedAccessKeyName: keyName, sharedAccessKey: key, fullyQualifiedNamespace } = sdk.parseServiceBusConnectionString(connectionString);
+    const isEmulator = /usedevelopmentemulator=true/i.test(connectionString);
+    if (isEmulator && !disableEntityManagement) log.warn('UseDevelopmentEmulator=true detected in connection string. Azure emulator does not support topic management APIs. Dapr will skip admin operations. To suppress this warning, explicitly set disableEntityManagement: true.');
+    if (!disableEntityManagement && !isEmulator) {
+      if (keyName === undefined || key === undefined) throw new Error('the connection string needs SharedAccessKeyName and SharedAccessKey to make queues, topics and subscriptions; or set disableEntityManagement');
+      entities = createServiceBusEntities(host, fullyQualifiedNamespace, sharedAccess(keyName, key), settings);
+    }
+  }
 
   const senders = new Map<string, Promise<ServiceBusSender>>();
   const closing = new AbortController();

@@ -4,14 +4,11 @@ import { toBase64 } from '../../core/base64.ts';
 import { textOf } from '../../core/errors.ts';
 import { textOfBytes, utf8 } from '../../core/go-json.ts';
 import type { Host } from '../../core/host.ts';
+import type { EntraCredential } from './entra-credential.ts';
 import type { ServiceBusSettings } from './service-bus-settings.ts';
 
-export interface ServiceBusKey {
-  /** Host name of the namespace. */
-  namespace: string;
-  keyName: string;
-  key: string;
-}
+/** Value of the Authorization header for a call to that address. */
+export type Authorize = (uri: string) => Promise<string>;
 export interface ServiceBusEntities {
   /** Each looks first, and rejects in upstream's words. */
   queue(name: string): Promise<void>;
@@ -22,10 +19,11 @@ export interface ServiceBusEntities {
 const apiVersion = '2021-05';
 const tokenSeconds = 3600;
 
-export function createServiceBusEntities(host: Host, key: ServiceBusKey, settings: ServiceBusSettings): ServiceBusEntities {
-  const origin = `https://${key.namespace}`;
+/** `namespace`: its host name. */
+export function createServiceBusEntities(host: Host, namespace: string, authorize: Authorize, settings: ServiceBusSettings): ServiceBusEntities {
+  const origin = `https://${namespace}`;
   const call = async (method: 'GET' | 'PUT', path: string, body?: string): Promise<{ status: number; text: string }> => {
-    const headers = ['Authorization', await sharedAccessSignature(`${origin}/${path}`, key), ...(body === undefined ? [] : ['Content-Type', 'application/atom+xml'])];
+    const headers = ['Authorization', await authorize(`${origin}/${path}`), ...(body === undefined ? [] : ['Content-Type', 'application/atom+xml'])];
     const answer = await host.http.send({ method, origin, path: `/${path}?api-version=${apiVersion}`, headers, body: body === undefined ? null : utf8(body), signal: AbortSignal.timeout(settings.timeoutInSec * 1000) });
     const text = textOfBytes((await readBody(answer.body)).bytes);
     const isFine = answer.status < 300 || (method === 'GET' && answer.status === 404) || (method === 'PUT' && answer.status === 409); // 409: somebody else made it meanwhile
@@ -73,10 +71,14 @@ export function createServiceBusEntities(host: Host, key: ServiceBusKey, setting
   };
 }
 
-async function sharedAccessSignature(uri: string, { keyName, key }: ServiceBusKey): Promise<string> {
+/** Signs with a key of the namespace. */
+export const sharedAccess = (keyName: string, key: string): Authorize => async (uri) => {
   const resource = encodeURIComponent(uri.toLowerCase());
   const until = Math.floor(Date.now() / 1000) + tokenSeconds;
   const secret = await crypto.subtle.importKey('raw', utf8(key) as Uint8Array<ArrayBuffer>, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
   const signature = new Uint8Array(await crypto.subtle.sign('HMAC', secret, utf8(`${resource}\n${until}`) as Uint8Array<ArrayBuffer>));
   return `SharedAccessSignature sr=${resource}&sig=${encodeURIComponent(toBase64(signature))}&se=${until}&skn=${encodeURIComponent(keyName)}`;
-}
+};
+
+/** Signs in with Microsoft Entra ID. */
+export const entraAccess = (credential: EntraCredential): Authorize => async () => `Bearer ${(await credential.token('https://servicebus.azure.net/.default')).token}`;

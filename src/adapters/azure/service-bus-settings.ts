@@ -2,12 +2,14 @@
 import type { Logger } from '../../core/log.ts';
 import { field, MetadataError, type Properties, property, schema } from '../../core/metadata.ts';
 import { ttlOf } from '../../blocks/pubsub/ttl.ts';
+import { entraAliases, entraFields } from './entra-settings.ts';
 
 const deprecated = 'publishInitialRetryInternalInMs';
 
 /** `usual`: what is in hand at once, handlers at once, and seconds for a handler, which differ between pub/sub and binding. */
 const fields = (usual: { messages: number; handlers: number; seconds: number }) => ({
-  connectionString: field.text().default('').describe('`Endpoint=sb://NAME.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…`. Required'),
+  connectionString: field.text().default('').describe('`Endpoint=sb://NAME.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…`. This or namespaceName is required'),
+  namespaceName: field.text().default('').describe('Host name of the namespace, for Microsoft Entra ID'),
   timeoutInSec: field.integer().default(60).describe('Seconds for one call to Service Bus'),
   handlerTimeoutInSec: field.integer().default(usual.seconds).describe('Seconds for the app to handle one message; 0: no limit'),
   lockRenewalInSec: field.integer().default(20).describe('Seconds between renewals of the locks of messages in hand; 0: never'),
@@ -23,8 +25,9 @@ const fields = (usual: { messages: number; handlers: number; seconds: number }) 
   lockDurationInSec: field.integer().optional().describe('Seconds for which a message is locked; for what is made'),
   defaultMessageTimeToLiveInSec: field.integer().optional().describe('Seconds to live, where a message names none; for what is made. Also: ttlInSeconds'),
   autoDeleteOnIdleInSec: field.integer().optional().describe('Seconds without use before it is deleted, at least 300; for what is made'),
+  ...entraFields,
 });
-const aliases = { [deprecated]: 'publishInitialRetryIntervalInMs' };
+const aliases = { [deprecated]: 'publishInitialRetryIntervalInMs', ...entraAliases };
 const forPubSub = { messages: 1000, handlers: 0, seconds: 60 };
 
 export const topicsMetadata = schema({ ...fields(forPubSub), consumerID: field.text().default('').describe('Name of the subscription; default: the app id') }, aliases);
@@ -36,11 +39,8 @@ export type ServiceBusSettings = ReturnType<typeof queuesMetadata.parse>;
 /** Throws MetadataError in upstream's words. The answer has its time to live from `ttlInSeconds` as well. */
 export function checkServiceBus<S extends ServiceBusSettings>(settings: S, properties: Properties, log: Logger): S {
   if (property(properties, deprecated)) log.warn(`Found deprecated metadata property '${deprecated}'; please use 'publishInitialRetryIntervalInMs'`);
-  if (settings.connectionString === '') {
-    if (property(properties, 'namespaceName')) throw new MetadataError('namespaceName (Microsoft Entra ID) is not supported yet; use connectionString');
-    throw new MetadataError('either one of connection string or namespace name are required');
-  }
-  if (property(properties, 'namespaceName')) throw new MetadataError('connectionString and namespaceName cannot both be specified');
+  if (settings.connectionString === '' && settings.namespaceName === '') throw new MetadataError('either one of connection string or namespace name are required');
+  if (settings.connectionString !== '' && settings.namespaceName !== '') throw new MetadataError('connectionString and namespaceName cannot both be specified');
   if ('queueName' in settings && settings.queueName === '') throw new MetadataError('missing queueName');
   if (settings.maxActiveMessages < 1) throw new MetadataError('must be 1 or greater');
   if (settings.maxRetriableErrorsPerSec < 0) throw new MetadataError('must not be negative');

@@ -3,6 +3,9 @@ import { definePubSub } from '../../blocks/pubsub/port.ts';
 import { openServiceBusPubSub } from '../azure/service-bus-pubsub.ts';
 import { topicsMetadata } from '../azure/service-bus-settings.ts';
 
+/** Locks are renewed by our own rules. */
+const options = { receiveMode: 'peekLock', skipParsingBodyAsJson: true, maxAutoLockRenewalDurationInMs: 0 } as const;
+
 export default definePubSub({
   type: 'pubsub.azure.servicebus.topics',
   aliases: ['pubsub.azure.servicebus'],
@@ -18,7 +21,11 @@ export default definePubSub({
         prepare: async ({ entities }, topic) => entities?.topic(topic),
         receiver: async ({ client, entities }, topic, _, consumerID) => {
           await entities?.subscription(consumerID, topic, false);
-          return client.createReceiver(topic, consumerID, { receiveMode: 'peekLock', skipParsingBodyAsJson: true, maxAutoLockRenewalDurationInMs: 0 });
+          return client.createReceiver(topic, consumerID, options);
+        },
+        sessions: async ({ client, entities }, topic, consumerID) => {
+          await entities?.subscription(consumerID, topic, true);
+          return (abortSignal) => client.acceptNextSession(topic, consumerID, { ...options, abortSignal });
         },
       },
       settings,
