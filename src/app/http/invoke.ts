@@ -1,6 +1,7 @@
 // HTTP side of service invocation: who is called and how, read from path and headers; and everything that matches no other route.
 import { headerOf, type RawHeaders } from '../../core/host.ts';
 import { fail, textOf } from '../../core/errors.ts';
+import { rewound } from '../../core/stream-rewound.ts';
 import { responseHeaders } from '../../blocks/invoke/headers.ts';
 import type { InvokeBlock, InvokeResponse } from '../../blocks/invoke/invoke.ts';
 import { clean, decodeBytes, textOfBytes } from '../../blocks/invoke/method.ts';
@@ -134,28 +135,10 @@ function setHeader(list: RawHeaders, name: string, value: string): void {
   list.push(name, value);
 }
 
-/** Looks at the first piece of a stream and puts it back in front. */
+/** Looks at the first piece of a stream, which stays in front. */
 async function sniffStream(stream: ReadableStream<Uint8Array>): Promise<{ type: string | undefined; body: ReadableStream<Uint8Array> }> {
   const reader = stream.getReader();
-  let first: ReadableStreamReadResult<Uint8Array> | undefined;
-  let failure: unknown;
-  try {
-    first = await reader.read();
-  } catch (error) {
-    failure = error;
-  }
-  const body = new ReadableStream<Uint8Array>({
-    start: (controller) => {
-      if (first === undefined) controller.error(failure);
-      else if (first.done) controller.close();
-      else controller.enqueue(first.value);
-    },
-    pull: async (controller) => {
-      const { done, value } = await reader.read();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    cancel: (reason) => reader.cancel(reason),
-  });
-  return { type: first?.value ? sniffContentType(first.value) : undefined, body };
+  const next = reader.read();
+  const first = await next.catch(() => undefined); // told where the body is read
+  return { type: first?.value && sniffContentType(first.value), body: rewound(reader, [], next) };
 }

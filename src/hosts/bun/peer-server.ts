@@ -1,6 +1,7 @@
 // Calls from other sidecars on Bun that come as messages of a WebSocket: each goes through the same handler as one that came over HTTP.
 import type { HandleCall } from '../../app/http/api.ts';
 import { BodyTooLarge, headerOf, type Incoming, type RawHeaders } from '../../core/host.ts';
+import { rewound } from '../../core/stream-rewound.ts';
 import { answerElsewhereFrame, answerFrame, frameWriter, leavingFrame, maxMessageBody, peerProtocol, pickUpHeader, readFrames } from './peer-frames.ts';
 
 /** What of Bun's ServerWebSocket is used. */
@@ -155,16 +156,7 @@ async function gathered(stream: ReadableStream<Uint8Array>): Promise<Uint8Array 
     next = reader.read();
   }
   clearTimeout(timer);
-  return new ReadableStream<Uint8Array>({
-    start: (controller) => { for (const part of parts) controller.enqueue(part); },
-    pull: async (controller) => {
-      const { done, value } = await next;
-      if (done) return controller.close();
-      controller.enqueue(value);
-      next = reader.read();
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  return rewound(reader, parts, next);
 }
 
 interface Answer {
