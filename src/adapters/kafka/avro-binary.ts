@@ -4,6 +4,7 @@ import { type AvroType, type AvroValue, decimalBytes, goPrint, goType, unscaled,
 
 const short = 'short buffer';
 const mostItems = 0x7fffffff;
+const mostEmptyItems = 65_536;
 
 interface Sink {
   byte(value: number): Sink;
@@ -230,7 +231,12 @@ export function readAvro(type: AvroType, bytes: Uint8Array): AvroValue {
       case 'array': {
         const items: AvroValue[] = [];
         for (let count = block('array'); count > 0; count = block('array')) {
-          for (let i = 0; i < count; i++) items.push(within(`cannot decode binary array item ${i + 1}: `, () => read(type.items)));
+          const before = at;
+          for (let i = 0; i < count; i++) {
+            items.push(within(`cannot decode binary array item ${i + 1}: `, () => read(type.items)));
+            // Nothing in the message bounds how many there are: a few bytes could fill the memory.
+            if (at === before && i >= mostEmptyItems) throw new Error(`cannot decode binary array: more than ${mostEmptyItems} items without content`);
+          }
         }
         return items;
       }

@@ -45,3 +45,9 @@ test.each(cases.map((one, i) => [i, JSON.stringify(one.schema), one] as const))(
   expect(ours).toEqual(text.map((one, i) => [one, wrote[i], sorted(back[i] as string)]));
   expect(binary.map((hex) => [hex, sorted(attempt(() => toText(Buffer.from(hex, 'hex'))))])).toEqual(binary.map((hex, i) => [hex, sorted(read[i] as string)]));
 });
+
+test('a message of a few bytes does not become a list of two thousand million', () => {
+  expect(readAvro(parseAvroSchema('{"type":"array","items":"null"}'), Buffer.from('0400', 'hex'))).toEqual([null, null]);
+  for (const items of ['"null"', '{"type":"record","name":"R","fields":[]}']) expect(() => readAvro(parseAvroSchema(`{"type":"array","items":${items}}`), Buffer.from('feffffff0f00', 'hex'))).toThrow('items without content');
+  expect(() => readAvro(parseAvroSchema('{"type":"array","items":"int"}'), Buffer.from('feffffff0f02', 'hex'))).toThrow('short buffer');
+});
