@@ -27,7 +27,7 @@ describe('sessions of pubsub.azure.servicebus.topics', () => {
   const publish = (port: PubSub, topic: string, SessionId: string, data: string) => port.publish({ topic, data: Buffer.from(data), metadata: { SessionId } }, background);
 
   beforeAll(async () => {
-    server = await startServiceBus({ subscriptions: ['app'], lockMs: 2500 });
+    server = await startServiceBus({ subscriptions: ['app'], lockMs: 1500 });
   });
   afterEach(async () => {
     for (const end of ending.splice(0).reverse()) await end();
@@ -77,12 +77,12 @@ describe('sessions of pubsub.azure.servicebus.topics', () => {
     await publish(port, 'slow', 's', 'second');
     const subscription = await subscribe(port, 'slow', async (message) => {
       seen.push(text(message));
-      await sleep(text(message) === 'first' ? 4000 : 0);
+      await sleep(text(message) === 'first' ? 2400 : 0);
     });
     await until(() => seen.includes('first'));
-    const closed = sleep(3500).then(() => subscription.close());
+    const closed = sleep(1900).then(() => subscription.close());
     await closed;
-    expect([seen, server.sessionRenewals() >= 2, server.inHand()]).toEqual([['first'], true, 0]);
+    expect([seen, server.sessionRenewals() >= 1, server.inHand()]).toEqual([['first'], true, 0]);
     await until(() => server.sessionLog.includes('-s'));
     await subscribe(port, 'slow', async (message) => void seen.push(text(message)));
     await until(() => seen.length === 2);
@@ -106,7 +106,7 @@ describe('sessions of pubsub.azure.servicebus.topics', () => {
   });
 
   test('a lost connection is made again', async () => {
-    const port = await open({ timeoutInSec: '2' });
+    const port = await open({ timeoutInSec: '1' });
     const seen: string[] = [];
     await subscribe(port, 'cut', async (message) => void seen.push(text(message)));
     await publish(port, 'cut', 's', 'one');

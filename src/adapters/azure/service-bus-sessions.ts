@@ -30,6 +30,7 @@ const noSession = new Set(['ServiceTimeout', 'ServiceTimeoutError', 'OperationTi
 const lookAgainMs = 500;
 /** The library sees that a connection was lost only when a wait for messages is over. */
 const lookMs = 3000;
+const graceMs = 5000;
 
 /** What the metadata of a subscription says of sessions; undefined: none are wanted. Throws AdapterError. */
 export function sessionSettings(metadata: Readonly<Record<string, string>>): SessionSettings | undefined {
@@ -40,8 +41,17 @@ export function sessionSettings(metadata: Readonly<Record<string, string>>): Ses
   return { idleMs: Math.max(0, whole('sessionIdleTimeoutInSec', usual.idleSeconds)) * 1000, atOnce };
 }
 
+/** Undefined where it took too long: the library waits a minute to close a link whose connection is gone, and an abort does not end that. */
+async function acceptInTime(accept: SessionsOptions['accept'], limitMs: number, signal: AbortSignal): Promise<ServiceBusSessionReceiver | undefined> {
+  const over = new AbortController();
+  const accepting = accept(signal);
+  const receiver = await Promise.race([accepting, pause(limitMs, AbortSignal.any([signal, over.signal]))]).finally(() => over.abort());
+  if (receiver === undefined) accepting.then((late) => late.close()).catch(() => undefined);
+  return receiver ?? undefined;
+}
+
 export function startServiceBusSessions({ accept, entity, settings, log, together, work, idleMs, atOnce }: SessionsOptions): { close(): Promise<void> } {
-  const { lockRenewalInSec, minConnectionRecoveryInSec, maxConnectionRecoveryInSec } = settings;
+  const { lockRenewalInSec, minConnectionRecoveryInSec, maxConnectionRecoveryInSec, timeoutInSec } = settings;
   const handling = createHandling(settings, entity, log, work);
   const { signal } = handling;
   const most = Math.min(atOnce, settings.maxActiveMessages);
@@ -77,7 +87,8 @@ export function startServiceBusSessions({ accept, entity, settings, log, togethe
       }
       const asked = Date.now();
       try {
-        const receiver = await accept(signal);
+        const receiver = await acceptInTime(accept, timeoutInSec * 1000 + graceMs, signal);
+        if (receiver === undefined) continue;
         waitMs = minConnectionRecoveryInSec * 1000;
         log.debug(`Receiving messages for session ${receiver.sessionId} of ${entity}`);
         const reading = read(receiver).finally(() => {

@@ -24,8 +24,13 @@ export default definePubSub({
     const hubs = await openEventHubs(settings, address, host, log);
     const group = settings.consumerGroup || settings.consumerID.trim() || appId;
     const readers = new Set<Subscription>();
+    let closed = false;
+    const alive = () => {
+      if (closed) throw new AdapterError('invalid', 'component is closed');
+    };
     const event = (data: Uint8Array, contentType: string | undefined) => ({ body: data, messageId: crypto.randomUUID(), ...(contentType ? { contentType } : {}) });
     const subscribe = async ({ topic, metadata }: SubscribeRequest, options: Pick<EventHubReaderOptions, 'bulk' | 'handle'>): Promise<Subscription> => {
+      alive();
       const missing = missingForReading(settings, group);
       if (missing !== undefined) throw new AdapterError('invalid', missing);
       const every = Number(metadata.checkPointFrequencyPerPartition);
@@ -42,10 +47,12 @@ export default definePubSub({
     const withProperties = ({ metadata }: SubscribeRequest) => isTruthy(metadata.requireAllProperties) || settings.getAllMessageProperties;
     return {
       publish: async ({ topic, data, contentType, metadata }, { signal }) => {
+        alive();
         const partitionKey = metadata?.partitionKey;
         await hubs.publish(topic, [event(data, contentType)], partitionKey ? { partitionKey } : {}, signal);
       },
       bulkPublish: async ({ topic, entries, metadata }, { signal }) => {
+        alive();
         const keys = new Set(entries.flatMap((entry) => entry.metadata?.partitionKey || []));
         if (keys.size > 1) throw new AdapterError('invalid', 'cannot send messages to different partitions');
         const [partitionKey] = keys;
@@ -71,6 +78,7 @@ export default definePubSub({
           },
         }),
       close: async () => {
+        closed = true;
         await Promise.all([...readers].map((reader) => reader.close()));
         await hubs.close();
       },
