@@ -256,6 +256,39 @@ describe('a restart', () => {
     await logged(sidecar, ready, 3);
   });
 
+  test('waits no longer than the graceful shutdown time for a message at the app, and the calls of that moment are answered all the same', async () => {
+    let answer = () => {};
+    const app = await appWith(async ({ target }) => {
+      if (target === '/dapr/subscribe') return Response.json([{ pubsubname: 'bus', topic: 't', route: '/event' }]);
+      if (target === '/out') await sleep(700);
+      return target === '/event' ? new Promise((resolve) => { answer = () => resolve(new Response()); }) : new Response(target);
+    });
+    const resources = { 'bus.yaml': component('bus', 'pubsub.in-memory'), 'out.yaml': component('out', 'bindings.http', { url: `http://127.0.0.1:${app.port}/out` }), 'db.yaml': component('db', 'state.sqlite', { connectionString: 'data.db' }) };
+    const sidecar = await sidecarWith({ resources, flags: [`--app-port=${app.port}`], waitFor: 'ready' });
+    await client(sidecar.ports.http).call('POST', '/v1.0/publish/bus/t', '1');
+    await app.saw(({ target }) => target === '/event');
+    let over = false;
+    const statuses = new Set<number>();
+    const users = Array.from({ length: 8 }, async () => {
+      const one = client(sidecar.ports.http);
+      while (!over) statuses.add((await one.call('POST', '/v1.0/state/db', saving).catch(said)).status);
+    });
+    sidecar.child.kill('SIGHUP');
+    await logged(sidecar, 'Dapr is shutting down');
+    await sleep(700);
+    const started = Date.now();
+    const slow = client(sidecar.ports.http).call('POST', '/v1.0/bindings/out', '{"operation":"get"}').catch(said);
+    await logged(sidecar, 'Dapr runtime stopped');
+    expect(Date.now() - started).toBeGreaterThan(600);
+    expect(await slow).toEqual({ status: 200, text: '/out' });
+    await logged(sidecar, ready, 2);
+    over = true;
+    await Promise.all(users);
+    answer();
+    expect([...statuses]).toEqual([204]);
+    expect(sidecar.log()).toContain('Restarting although the graceful shutdown time is over for calls or messages in hand');
+  });
+
   test('finds an app that probes found healthy healthy, until they say otherwise', async () => {
     let well = true;
     const app = await appWith(async ({ target }) => {
@@ -337,7 +370,7 @@ describe('a restart', () => {
     await logged(first, 'Dapr is shutting down');
     await sleep(50);
     const held = client(first.ports.http).call('POST', '/v1.0/state/mem', saving);
-    await sleep(50);
+    await sleep(300); // a request that a stop finds unread is cut
     first.child.kill('SIGTERM');
     await logged(first, 'beginning shutdown');
     answer();
@@ -350,7 +383,7 @@ describe('a restart', () => {
     second.child.kill('SIGHUP');
     await logged(second, 'Dapr runtime stopped');
     const waiting = client(second.ports.http).call('POST', '/v1.0/state/mem', saving);
-    await sleep(50);
+    await sleep(300);
     second.child.kill('SIGTERM');
     expect((await waiting).status).toBe(500);
     expect(await second.exited).toEqual({ code: 0, signal: null });

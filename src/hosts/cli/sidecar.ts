@@ -44,7 +44,7 @@ export class GraceExceeded extends Error {
 /** Reason of `stop` that leaves out the block phase. */
 export const withoutBlocking = 'without blocking';
 
-/** After that long in a restart new calls no longer wait for invocations begun before it, which go on beside them. */
+/** Calls in hand have this long in any restart. After it new calls no longer wait for invocations among them, which go on beside the new run. */
 const patienceMs = 1000;
 /** Components that take longer to close than this and what is left of the grace period are left to themselves. */
 const closingMs = 1000;
@@ -70,21 +70,11 @@ export function createRestarts(): Restarts {
 
 /** Runs until `stop` is aborted and everything is closed. Rejects with the reason the sidecar cannot run. */
 export async function runSidecar(launch: Launch, context: SidecarContext): Promise<void> {
-  const { log, platform, stop, restarts } = context;
+  const { log, stop, restarts } = context;
   for (const warning of launch.warnings) log.warn(warning);
-  const internalPort = launch.internalPort ?? (await stablePort(launch.settings.appId));
-  const settings = { ...launch.settings, internalPort };
-  const address = (await hostAddress(process.env)) ?? '';
-  if (address === '') log.warn('failed to get host address, env variable HOST_ADDRESS will not be set');
-  setEnvironment(launch, internalPort, address);
-
-  const http = platform.createHttp({ maxHeaderBytes: launch.maxHeaderBytes });
-  const peers = platform.createPeers?.(http);
-  // a sidecar that others reach only on this machine says so to them
-  const advertised = ['127.0.0.1', 'localhost', '[::1]'].includes(launch.internalAddress) ? launch.internalAddress : address;
-  const host = context.makeHost({ http, peers, address: advertised });
+  const { settings, host, close } = await groundOf(launch, context);
   const gates = createGates();
-  const listeners = createListeners(launch, internalPort, gates, context);
+  const listeners = createListeners(launch, settings.internalPort, gates, context);
   const create = (input: Input, handover?: Handover): Runtime => {
     log.info(`${settings.mode} mode configured`);
     log.info(`app id: ${settings.appId}`);
@@ -94,13 +84,24 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
   };
   let runtime = create(await readInput(launch, host.files, log));
   let calls = gates.to(runtime.app);
+  const closingFailed = (error: unknown) => log.error(`error closing what was there before the restart: ${textOf(error)}`);
   /** Close runs that were replaced, which happens as soon as the calls begun in them have ended. */
   const retired = new Set<() => Promise<void>>();
+  const retire = (app: Outrigger): void => {
+    let closing: Promise<void> | undefined;
+    const closeOnce = () => {
+      closing ??= app.stop().catch(closingFailed).finally(() => retired.delete(closeOnce));
+      return closing;
+    };
+    retired.add(closeOnce);
+    void calls.over().then(closeOnce);
+  };
   const stopped = aborted(stop);
   let hasBlocked = false;
   let refusal: { reason: unknown } | undefined;
 
-  const over = (signal: AbortSignal) => (launch.gracefulShutdownMs > 0 ? pause(launch.gracefulShutdownMs, signal) : new Promise<void>(() => {}));
+  /** Resolves when the graceful shutdown time is over, or with the signal. */
+  const overtime = (signal: AbortSignal) => (launch.gracefulShutdownMs > 0 ? pause(launch.gracefulShutdownMs, signal) : new Promise<void>(() => {}));
   /** What a restart waits for, which a stop or a failure of the old run ends. */
   const until = (...ends: Promise<unknown>[]) => Promise.race([stopped, runtime.failed, ...ends]);
 
@@ -110,7 +111,7 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
     const done = new AbortController();
     // calls that wait for components get them, whoever asks for the next restart meanwhile
     await until(app.opened);
-    await until(settle(), over(done.signal));
+    await until(settle(), overtime(done.signal));
     done.abort();
     if (!stop.aborted && launch.blockShutdownMs !== undefined) {
       await block(app, launch.blockShutdownMs, log);
@@ -130,11 +131,11 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
     const { app, end } = runtime;
     const done = new AbortController();
     let isLate = false;
-    const grace = over(done.signal).then(() => { isLate = !done.signal.aborted; });
+    const grace = overtime(done.signal).then(() => { isLate = !done.signal.aborted; });
     log.info('Dapr is shutting down');
     await until(app.stopInbound(), grace);
     gates.hold();
-    await until(calls.over(), pause(patienceMs, done.signal).then(() => calls.over(app.lasting)), grace);
+    await until(calls.over(), pause(patienceMs, done.signal).then(() => Promise.race([calls.over(app.lasting), grace])));
     if (stop.aborted) {
       input.watch?.close();
       calls = gates.to(app);
@@ -145,16 +146,10 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
     const next = create(input, app.handover(input.configuration));
     end();
     tellComponents(app, log);
-    await Promise.race([app.release(grace), grace.then(() => pause(closingMs, done.signal))]);
+    await Promise.race([app.release(grace).catch(closingFailed), grace.then(() => pause(closingMs, done.signal))]);
     done.abort();
     log.info('Dapr runtime stopped');
-    let closing: Promise<void> | undefined;
-    const close = () => {
-      closing ??= app.stop().catch((error: unknown) => log.error(`error closing what was there before the restart: ${textOf(error)}`)).finally(() => retired.delete(close));
-      return closing;
-    };
-    retired.add(close);
-    void calls.over().then(close);
+    retire(app);
     listensOn(next.app)();
     runtime = next;
     calls = gates.to(next.app);
@@ -186,9 +181,28 @@ export async function runSidecar(launch: Launch, context: SidecarContext): Promi
   }
   runtime.end();
   await closeAll(runtime.app, listeners, retired, launch, log).catch((error: unknown) => { throw refusal?.reason ?? error; });
-  await peers?.close();
-  await http.close?.();
+  await close();
   if (refusal !== undefined) throw refusal.reason;
+}
+
+/** What every run stands on: settings with the internal port, the environment, the host with its outbound HTTP. */
+async function groundOf(launch: Launch, { platform, log, makeHost }: SidecarContext) {
+  const internalPort = launch.internalPort ?? (await stablePort(launch.settings.appId));
+  const address = (await hostAddress(process.env)) ?? '';
+  if (address === '') log.warn('failed to get host address, env variable HOST_ADDRESS will not be set');
+  setEnvironment(launch, internalPort, address);
+  const http = platform.createHttp({ maxHeaderBytes: launch.maxHeaderBytes });
+  const peers = platform.createPeers?.(http);
+  // a sidecar that others reach only on this machine says so to them
+  const advertised = ['127.0.0.1', 'localhost', '[::1]'].includes(launch.internalAddress) ? launch.internalAddress : address;
+  return {
+    settings: { ...launch.settings, internalPort },
+    host: makeHost({ http, peers, address: advertised }),
+    close: async () => {
+      await peers?.close();
+      await http.close?.();
+    },
+  };
 }
 
 /** Two of what `/v1.0/healthz` waits for; the function returned says that they listen. */
