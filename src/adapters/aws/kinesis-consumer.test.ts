@@ -9,12 +9,12 @@ import { type Lease, type Leases, shardEnd } from './kinesis-leases.ts';
 import { pollingReader } from './kinesis-polling.ts';
 
 /** Shards with all their records; one with `open: false` ends behind them. */
-type Streamed = Record<string, { parent?: string; open: boolean; records: string[] }>;
+type Streamed = Record<string, { parent?: string; adjacent?: string; open: boolean; records: string[] }>;
 
 function streamOf(shards: Streamed): sdk.KinesisClient {
   const send = async (command: { input: Record<string, unknown> }) => {
     const { input } = command;
-    if (command instanceof sdk.ListShardsCommand) return { Shards: Object.entries(shards).map(([ShardId, { parent }]) => ({ ShardId, ...(parent ? { ParentShardId: parent } : {}) })) };
+    if (command instanceof sdk.ListShardsCommand) return { Shards: Object.entries(shards).map(([ShardId, { parent, adjacent }]) => ({ ShardId, ...(parent ? { ParentShardId: parent } : {}), ...(adjacent ? { AdjacentParentShardId: adjacent } : {}) })) };
     if (command instanceof sdk.GetShardIteratorCommand) {
       const { records } = shards[input.ShardId as string] as Streamed[string];
       const at = input.ShardIteratorType === 'TRIM_HORIZON' ? 0 : input.ShardIteratorType === 'LATEST' ? records.length : records.indexOf(input.StartingSequenceNumber as string) + 1;
@@ -61,6 +61,21 @@ test('the records of a shard come before those of its children, which are read f
   expect(seen.slice(0, 2)).toEqual(['p2', 'p3']);
   expect([...seen].sort()).toEqual(['c1', 'c2', 'd1', 'new', 'p2', 'p3']);
   expect(Object.fromEntries([...kept].map(([shard, { owner, checkpoint }]) => [shard, [owner, checkpoint]]))).toEqual({ parent: ['', shardEnd], child1: ['', 'c2'], child2: ['', 'd1'], other: ['', 'new'] });
+});
+
+test('what two shards were merged into waits for both', async () => {
+  const shards: Streamed = { merged: { parent: 'left', adjacent: 'right', open: true, records: ['m'] }, left: { open: false, records: ['l1', 'l2'] }, right: { open: true, records: ['r1', 'r2', 'r3'] } };
+  const { leases } = leasesOf({ left: 'l1', right: 'r1' });
+  const seen: string[] = [];
+  const stop = new AbortController();
+  const running = consumeStream({ ...access(shards), leases, log, handle: async (data) => void seen.push(textOfBytes(data)), every }, stop.signal);
+  await expect.poll(() => seen.length).toBe(3);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  expect([...seen].sort()).toEqual(['l2', 'r2', 'r3']);
+  (shards.right as Streamed[string]).open = false;
+  await expect.poll(() => seen.at(-1)).toBe('m');
+  stop.abort();
+  await running;
 });
 
 test('a shard whose lease has gone to somebody else is left at once', async () => {
