@@ -71,6 +71,8 @@ test('what goes wrong is said, and not remembered', async () => {
   await expect(one.decode(Uint8Array.of(0, 0, 0, 0, 1, 4))).rejects.toMatchObject({ kind: 'invalid', message: 'cannot decode binary record "Person" field "name": cannot decode binary string: cannot decode binary bytes: short buffer' });
   await expect(messages({ password: 'wrong' }).encode('t', bytes('{}'))).rejects.toThrow('Unauthorized');
   await expect(messages({ url: 'http://127.0.0.1:1' }).encode('t', bytes('{}'))).rejects.toThrow('Get "http://127.0.0.1:1/subjects/t-value/versions/latest": ');
+  await expect(messages({ url: 'http://me:hidden@127.0.0.1:1', user: '' }).encode('t', bytes('{}'))).rejects.toThrow('Get "http://127.0.0.1:1/subjects/t-value/versions/latest": ');
+  expect((await messages({ url: registry.url.replace('//', '//key:secret@'), user: '' }).encode('t', bytes('{"name":"a"}')))[4]).toBe(1);
   registry.register('bad-value', { type: 'record', name: 'R' });
   await expect(one.encode('bad', bytes('{}'))).rejects.toMatchObject({ kind: 'invalid', message: 'Record "R" ought to have fields key' });
 });

@@ -56,19 +56,21 @@ export function createAvroMessages(settings: RegistrySettings, http: HttpPort, l
   const byId = new Map<number, Promise<Schema>>();
   const latest = new Map<string, { schema: Promise<Schema>; until: number }>();
   const get = async (path: string): Promise<{ id?: number; schema?: string }> => {
-    const url = `${settings.url}${path}`;
-    const headers = ['Content-Type', 'application/vnd.schemaregistry.v1+json'];
-    // As in daprd, a user without a password is none.
-    if (settings.user !== '' && settings.password !== '') headers.push('Authorization', `Basic ${btoa(Array.from(utf8(`${settings.user}:${settings.password}`), (byte) => String.fromCharCode(byte)).join(''))}`);
+    let shown = `${settings.url}${path}`;
     let response: HttpResponse;
     let text: string;
     try {
-      const { origin, pathname, search } = new URL(url);
+      const { origin, pathname, search, username, password } = new URL(shown);
+      shown = origin + pathname + search; // without the password
+      const headers = ['Content-Type', 'application/vnd.schemaregistry.v1+json'];
+      // As in daprd, a user without a password is none; those in the address come second.
+      const login = settings.user !== '' && settings.password !== '' ? `${settings.user}:${settings.password}` : username === '' ? undefined : `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+      if (login !== undefined) headers.push('Authorization', `Basic ${btoa(Array.from(utf8(login), (byte) => String.fromCharCode(byte)).join(''))}`);
       response = await http.send({ method: 'GET', origin, path: pathname + search, headers, followRedirects: true, signal: AbortSignal.timeout(timeoutMs) });
       text = textOfBytes((await readBody(response.body)).bytes);
     } catch (error) {
       const timedOut = error instanceof HttpFailure && error.kind === 'aborted';
-      throw new AdapterError('unavailable', `Get ${JSON.stringify(url)}: ${timedOut ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : textOf(error)}`, error);
+      throw new AdapterError('unavailable', `Get ${JSON.stringify(shown)}: ${timedOut ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : textOf(error)}`, error);
     }
     const json = jsonOf(text);
     if (response.status < 200 || response.status > 299) throw new AdapterError('unavailable', json === undefined ? `the schema registry answered ${response.status}` : text);

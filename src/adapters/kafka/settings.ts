@@ -230,7 +230,7 @@ function extensionsOf(type: string, m: Fields): Record<string, string> {
 
 function registryOf(m: Fields, log: Logger): RegistrySettings | undefined {
   if (m.schemaRegistryURL === '') return undefined;
-  log.info(`Schema registry URL '${m.schemaRegistryURL}' provided. Configuring the Schema Registry client.`);
+  log.info(`Schema registry URL '${m.schemaRegistryURL.replace(/\/\/[^@/]*@/, '//')}' provided. Configuring the Schema Registry client.`);
   log.info(`Schema caching enabled: ${m.schemaCachingEnabled}`);
   return { url: m.schemaRegistryURL, user: m.schemaRegistryAPIKey, password: m.schemaRegistryAPISecret, caching: m.schemaCachingEnabled, latestMs: m.schemaLatestVersionCacheTTL, avroJson: m.useAvroJSON };
 }
