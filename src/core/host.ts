@@ -138,8 +138,8 @@ export interface HttpRequest {
   /** Path and query exactly as they go on the wire. */
   path: string;
   headers: RawHeaders;
-  /** Bytes go out with Content-Length, a stream chunked unless `headers` names a length. */
-  body?: Uint8Array | ReadableStream<Uint8Array> | null;
+  /** Bytes and texts (as UTF-8) go out with Content-Length, a stream chunked unless `headers` names a length. */
+  body?: Uint8Array | string | ReadableStream<Uint8Array> | null;
   signal?: AbortSignal;
   /** Like `signal`, but made and looked at only when no answer has come within some 50 ms: to watch a caller costs more than a fast call. */
   gone?: () => AbortSignal | undefined;

@@ -17,12 +17,12 @@ const maxDepth = 10_000;
 
 /** The first JSON value of a text; what follows it is ignored. undefined where there is none. */
 export function parseExact(text: string): Exact | undefined {
-  if (!delicate.test(text)) {
-    try {
-      return JSON.parse(text) as Exact;
-    } catch {
-      /* the slow way finds a first value that something follows */
-    }
+  try {
+    const value = JSON.parse(text) as Exact;
+    // printed alike, no digit was lost: most texts are, and to print them takes less than to look at each number
+    if (JSON.stringify(value) === text || !delicate.test(text)) return value;
+  } catch {
+    /* the slow way finds a first value that something follows */
   }
   try {
     return new Scanner(text).value(0);
@@ -123,8 +123,42 @@ export function entriesOf(value: Exact): [string, Exact][] | undefined {
 /** A text as Go prints it inside JSON. Half a surrogate pair is U+FFFD, as Go's decoder makes it. */
 export const quote = (text: string): string => goEscape(JSON.stringify(text.isWellFormed() ? text : text.toWellFormed()));
 
+const knownQuotes = new Map<string, string>();
+const mostKnown = 500, longestKnown = 200;
+/** The same for texts that come again and again, names and types: found instead of made. */
+export function quoteKnown(text: string): string {
+  const known = knownQuotes.get(text);
+  if (known !== undefined) return known;
+  const quoted = quote(text);
+  if (text.length <= longestKnown) {
+    if (knownQuotes.size >= mostKnown) knownQuotes.clear();
+    knownQuotes.set(text, quoted);
+  }
+  return quoted;
+}
+
 /** JSON text with the keys of every object in byte order. */
-export const printExact = (value: Exact): string => printLevel(value, 0);
+export function printExact(value: Exact): string {
+  if (isInOrder(value, 0)) {
+    const text = JSON.stringify(value);
+    if (!text.includes('\\ud')) return goEscape(text); // else it may hold half a surrogate pair
+  }
+  return printLevel(value, 0);
+}
+
+/** Whether JSON.stringify prints it as it is to be: a plain value, its keys in byte order. */
+function isInOrder(value: Exact, depth: number): boolean {
+  if (value === null || typeof value !== 'object') return true;
+  if (value instanceof Map || value instanceof Digits || depth >= mostNested) return false;
+  if (Array.isArray(value)) return (value as readonly Exact[]).every((item) => isInOrder(item, depth + 1));
+  const plain = value as { readonly [key: string]: Exact };
+  let last: string | undefined;
+  for (const key in plain) {
+    if ((last !== undefined && compareBytes(last, key) > 0) || !isInOrder(plain[key] as Exact, depth + 1)) return false;
+    last = key;
+  }
+  return true;
+}
 
 /** Deeper than this it goes without recursion, since a request may be deeper than the stack. */
 const mostNested = 500;

@@ -1,6 +1,13 @@
 // How many bytes a text has in UTF-8, without making them.
 
+/** Most runtimes have a native one, twenty times as fast; none of the Web's standards has. */
+const native = (globalThis as { Buffer?: { byteLength?(text: string): number } }).Buffer?.byteLength;
+
 export function utf8Length(text: string): number {
+  return native === undefined ? counted(text) : native(text);
+}
+
+export function counted(text: string): number {
   let bytes = text.length;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);

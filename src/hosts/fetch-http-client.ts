@@ -65,7 +65,7 @@ export function createFetchHttpClient(dialect: FetchDialect, fetcher: typeof fet
   const send = async (request: HttpRequest): Promise<HttpResponse> => {
     const { method } = request;
     const signal = request.signal ?? request.gone?.();
-    const body = request.body instanceof Uint8Array && request.body.length === 0 ? null : (request.body ?? null);
+    const body = request.body === '' || (request.body instanceof Uint8Array && request.body.length === 0) ? null : (request.body ?? null);
     if (body !== null && (method === 'GET' || method === 'HEAD')) throw cannot(`send a ${method} request with a body`);
     const init: RequestInit & { duplex?: 'half' } = dialect.init(request);
     init.method = method;

@@ -42,7 +42,8 @@ const text = ({ data }: Message) => new TextDecoder().decode(data);
 function collector(refuses: (message: Message) => boolean = () => false) {
   const messages: Message[] = [];
   const handler: MessageHandler = async (message) => {
-    messages.push({ ...message, metadata: { ...message.metadata } });
+    const { topic, data, metadata, contentType } = message;
+    messages.push({ topic, data, metadata: { ...metadata }, ...(contentType === undefined ? {} : { contentType }) });
     if (refuses(message)) throw new Error('refused by the test');
   };
   return { messages, handler, texts: () => messages.map(text) };

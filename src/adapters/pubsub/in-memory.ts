@@ -2,15 +2,18 @@
 import { AdapterError, textOf } from '../../core/errors.ts';
 import { background } from '../../core/context.ts';
 import { field, schema } from '../../core/metadata.ts';
-import { subscribeInBatches } from '../../blocks/pubsub/batches.ts';
-import { definePubSub, type Message, type MessageHandler, type PublishRequest, type Subscription } from '../../blocks/pubsub/port.ts';
+import { createBatcher, type Settle } from '../../blocks/pubsub/batches.ts';
+import { CarriedMessage, type Payload } from '../../blocks/pubsub/payload.ts';
+import { definePubSub, type Message, type Subscription } from '../../blocks/pubsub/port.ts';
 
 interface Subscriber {
   topic: string;
   /** What a topic must begin with, and be longer than; undefined without a wildcard. */
   prefix: string | undefined;
-  handler: MessageHandler;
-  /** How many messages its handler may have in hand: one keeps them in order, a batch needs many. */
+  deliver(message: Message, settle: Settle): void;
+  /** Of every message in hand, when it is over: the turn goes straight to who waits, so that nobody overtakes. */
+  settle: Settle;
+  /** How many messages it may have in hand: one keeps them in order, batches need many. */
   atOnce: number;
   running: number;
   /** Publishers (and dead letters) waiting for their turn, first come first served. */
@@ -38,18 +41,6 @@ export default definePubSub({
     const subscribers = new Set<Subscriber>();
     let closed = false;
 
-    const run = (to: Subscriber, message: Message): void => {
-      const over = () => {
-        // the turn goes straight to who waits, so that nobody overtakes
-        const next = to.waiting.shift();
-        if (next !== undefined) return next();
-        if (--to.running === 0) to.idle?.();
-      };
-      to.handler(message, background).then(over, (error) => {
-        log.error(textOf(error));
-        over();
-      });
-    };
     /** The turn to deliver: that a subscription has its hands full is what holds publishers back. */
     const turn = (of: Subscriber): Promise<void> | undefined => {
       if (of.running >= of.atOnce) return new Promise((resolve) => of.waiting.push(resolve));
@@ -57,11 +48,30 @@ export default definePubSub({
       return undefined;
     };
     // Each subscription gets metadata of its own: handlers write to it.
-    const messageFor = (to: Subscriber, { data, text, head, metadata }: PublishRequest): Message => ({ topic: to.topic, data, text, head, metadata: { ...metadata } });
+    const run = (to: Subscriber, payload: Payload, metadata: Record<string, string> | undefined): void =>
+      to.deliver(new CarriedMessage(to.topic, { ...metadata }, payload), to.settle);
+    /** Hands a message to every subscription of the topic, to each when it has a hand free. */
+    const spread = async (topic: string, payload: Payload, metadata: Record<string, string> | undefined, waits: boolean): Promise<void> => {
+      for (const to of subscribers) {
+        if (topic !== to.topic && (to.prefix === undefined || topic.length <= to.prefix.length || !topic.startsWith(to.prefix))) continue;
+        const waiting = turn(to);
+        if (waiting === undefined) run(to, payload, metadata);
+        else if (waits) {
+          await waiting;
+          run(to, payload, metadata);
+        } else void waiting.then(() => run(to, payload, metadata));
+      }
+    };
 
-    const subscribe = async (topic: string, handler: MessageHandler, atOnce: number): Promise<Subscription> => {
+    const subscribe = (topic: string, deliver: Subscriber['deliver'], atOnce: number): Subscription => {
       if (closed) throw new AdapterError('invalid', 'component is closed');
-      const subscriber: Subscriber = { topic, prefix: topic.endsWith('*') ? topic.slice(0, -1) : undefined, handler, atOnce, running: 0, waiting: [], idle: undefined };
+      const settle: Settle = (failure) => {
+        if (failure !== undefined) log.error(textOf(failure.why));
+        const next = subscriber.waiting.shift();
+        if (next !== undefined) return next();
+        if (--subscriber.running === 0) subscriber.idle?.();
+      };
+      const subscriber: Subscriber = { topic, prefix: topic.endsWith('*') ? topic.slice(0, -1) : undefined, deliver, settle, atOnce, running: 0, waiting: [], idle: undefined };
       subscribers.add(subscriber);
       return {
         close: async () => {
@@ -74,24 +84,26 @@ export default definePubSub({
     return {
       publish: async (request) => {
         if (closed) throw new AdapterError('invalid', 'component is closed');
-        const { topic } = request;
-        for (const to of subscribers) {
-          if (topic !== to.topic && (to.prefix === undefined || topic.length <= to.prefix.length || !topic.startsWith(to.prefix))) continue;
-          const message = messageFor(to, request);
-          const waiting = turn(to);
-          if (waiting === undefined) run(to, message);
-          else if (request.fromHandler) void waiting.then(() => run(to, message));
-          else {
-            await waiting;
-            run(to, message);
-          }
-        }
+        return spread(request.topic, request, request.metadata, !request.fromHandler);
       },
-      subscribe: ({ topic }, handler) => subscribe(topic, handler, atOnce),
-      bulkSubscribe: (request, handler) => {
-        const { topic, maxMessagesCount } = request;
-        const inHand = batchesAtOnce * (maxMessagesCount > 0 ? maxMessagesCount : usualBatch);
-        return subscribeInBatches({ request, handler, immediate: false, subscribe: (gather) => subscribe(topic, gather, inHand) });
+      bulkPublish: async ({ topic, entries, fromHandler }) => {
+        if (closed) throw new AdapterError('invalid', 'component is closed');
+        for (const entry of entries) await spread(topic, entry, entry.metadata, !fromHandler);
+        return new Map();
+      },
+      subscribe: async ({ topic }, handler) => {
+        const deliver: Subscriber['deliver'] = (message, settle) => void handler(message, background).then(() => settle(undefined), (why: unknown) => settle({ why }));
+        return subscribe(topic, deliver, atOnce);
+      },
+      bulkSubscribe: async (request, handler) => {
+        const batcher = createBatcher(request, handler);
+        const subscription = subscribe(request.topic, batcher.add, batchesAtOnce * (request.maxMessagesCount > 0 ? request.maxMessagesCount : usualBatch));
+        return {
+          close: () => {
+            batcher.hurry();
+            return subscription.close();
+          },
+        };
       },
       close: async () => {
         closed = true;

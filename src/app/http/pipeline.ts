@@ -2,6 +2,7 @@
 import { bodyOf } from '../../blocks/middleware/body.ts';
 import type { Pipeline } from '../../blocks/middleware/pipeline.ts';
 import type { MiddlewareAnswer, MiddlewareBody, MiddlewareRequest } from '../../blocks/middleware/port.ts';
+import { utf8 } from '../../core/go-json.ts';
 import { withoutHeader } from '../../core/headers.ts';
 import { headerOf, type HttpPort, type HttpRequest, type HttpResponse, type Incoming, type RawHeaders } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
@@ -110,7 +111,7 @@ const smallBody = 256 * 1024;
 export function pipelinedHttp(http: HttpPort, pipeline: Pipeline): HttpPort {
   return {
     send: async (request) => {
-      const body = request.body ? bodyOf(request.body) : null;
+      const body = request.body ? bodyOf(typeof request.body === 'string' ? utf8(request.body) : request.body) : null;
       const { status, headers, body: answered } = await pipeline.run(
         { method: request.method, target: request.path, headers: request.headers, body, scheme: request.origin.startsWith('https:') ? 'https' : 'http', remoteAddress: '' },
         async (changed): Promise<MiddlewareAnswer> => http.send({ ...request, method: changed.method, path: changed.target, ...(await payload(request, body, changed)) }),

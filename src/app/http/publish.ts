@@ -140,8 +140,8 @@ function readEntries(text: string): IncomingEntry[] {
     if (entries === undefined) throw new GoJsonError(`json: cannot unmarshal ${kindOf(item)} into Go value of type http.bulkPublishMessageEntry`);
     for (const [name, value] of entries) {
       switch (name.toLowerCase()) {
-        case 'entryid': entry.entryId = fields.read({ entryId: plain(value) }, '').entryId; break;
-        case 'contenttype': entry.contentType = fields.read({ contentType: plain(value) }, '').contentType; break;
+        case 'entryid': entry.entryId = typeof value === 'string' ? value : fields.read({ entryId: plain(value) }, '').entryId; break;
+        case 'contenttype': entry.contentType = typeof value === 'string' ? value : fields.read({ contentType: plain(value) }, '').contentType; break;
         case 'event': entry.event = value; break;
         case 'metadata': entry.metadata = value === null ? undefined : stringMap.read(plain(value), 'bulkPublishMessageEntry.metadata'); break;
       }

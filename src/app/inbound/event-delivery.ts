@@ -1,7 +1,6 @@
 // Messages on their way to an HTTP app, one by one or in batches (Dapr: pkg/runtime/subscription/postman/http).
 import type { CallContext } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
-import { utf8 } from '../../core/go-json.ts';
 import type { HttpResponse, RawHeaders } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import type { AppChannel } from '../../blocks/invoke/app-channel.ts';
@@ -31,7 +30,7 @@ export function createEventDelivery(options: EventDeliveryOptions): { postman: P
     metadata: Readonly<Record<string, string>>;
   }
   /** `attributes`: those of the event whose trace the request tells; `others`: of events that go with it and have spans, too. */
-  const post = ({ topic, path: configured, metadata }: Delivery, contentType: string, attributes: Readonly<Attributes>, body: Uint8Array, context: CallContext, others: readonly Readonly<Attributes>[] = []): Promise<HttpResponse> => {
+  const post = ({ topic, path: configured, metadata }: Delivery, contentType: string, attributes: Readonly<Attributes>, body: Uint8Array | string, context: CallContext, others: readonly Readonly<Attributes>[] = []): Promise<HttpResponse> => {
     if (channel === undefined) throw new AppAway('there is no app to deliver to');
     if (!channel.healthy) throw new AppAway('app is not in a healthy state');
     let path = paths.get(configured);
@@ -50,11 +49,11 @@ export function createEventDelivery(options: EventDeliveryOptions): { postman: P
   };
 
   return {
-    postman: async (event, context) => outcomeOf(await post(event, 'application/cloudevents+json', event.attributes, event.data, context), event, log),
+    postman: async (event, context) => outcomeOf(await post(event, 'application/cloudevents+json', event.attributes, event.body, context), event, log),
     bulkPostman: async (batch, context) => {
       // of many traces one request can tell one: the last
       const traced = batch.entries.flatMap(({ attributes }) => (attributes !== undefined && (attributes.traceparent ?? attributes.traceid) !== undefined ? [attributes] : []));
-      return outcomesOf(await post(batch, 'application/json', traced.pop() ?? {}, utf8(bulkEnvelope(batch)), context, traced), batch, log);
+      return outcomesOf(await post(batch, 'application/json', traced.pop() ?? {}, bulkEnvelope(batch), context, traced), batch, log);
     },
   };
 }

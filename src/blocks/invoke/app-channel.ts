@@ -8,7 +8,8 @@ export interface AppRequest {
   path: string;
   /** Hop-by-hop headers already removed. */
   headers: RawHeaders;
-  body: Uint8Array | ReadableStream<Uint8Array> | null;
+  /** A text is sent as UTF-8. */
+  body: Uint8Array | string | ReadableStream<Uint8Array> | null;
 }
 
 export interface AppChannel {

@@ -1,33 +1,38 @@
 // Batches for bulk subscriptions on brokers that hand over one message at a time (dapr/pkg/runtime/pubsub/default_bulksub.go).
 import { background } from '../../core/context.ts';
-import type { BulkMessageEntry, BulkMessageHandler, BulkSubscribeRequest, Message, MessageHandler, Subscription } from './port.ts';
+import { CarriedEntry, type Payload } from './payload.ts';
+import type { BulkMessageHandler, BulkSubscribeRequest, Message, MessageHandler, Subscription } from './port.ts';
 
 /** Where the subscription names none. */
 const usual = { messages: 100, waitMs: 1000 };
 
-export interface BatchingOptions {
-  request: BulkSubscribeRequest;
-  handler: BulkMessageHandler;
-  /** The broker waits for each message before it hands over the next (BULK_SUBSCRIBE_IMMEDIATE): nothing is gained by waiting for more. */
-  immediate: boolean;
-  subscribe(handler: MessageHandler): Promise<Subscription>;
+/** Told once of each message what became of it; `failure` undefined: processed. */
+export type Settle = (failure: { readonly why: unknown } | undefined) => void;
+
+export interface Batcher {
+  add(message: Pick<Message, 'metadata' | 'contentType'> & Payload, settle: Settle): void;
+  /** Waits for no more: what has gathered goes out at once, and so does all that still comes. */
+  hurry(): void;
 }
 
-interface Waiting extends BulkMessageEntry {
-  done(): void;
-  failed(why: unknown): void;
+class Waiting extends CarriedEntry {
+  readonly settle: Settle;
+  constructor(message: Pick<Message, 'metadata' | 'contentType'> & Payload, settle: Settle) {
+    super(crypto.randomUUID(), message.metadata, message, message.contentType);
+    this.settle = settle;
+  }
 }
 
 /**
  * A batch goes out when it is full, or when the time from its first message is over. One batch is at the app at a time; what comes
- * meanwhile gathers, and its time begins when the batch before is done. Closing sends what has gathered at once.
+ * meanwhile gathers, and its time begins when the batch before is done.
  */
-export async function subscribeInBatches({ request, handler, immediate, subscribe }: BatchingOptions): Promise<Subscription> {
-  const most = request.maxMessagesCount > 0 ? request.maxMessagesCount : usual.messages;
-  const waitMs = request.maxAwaitDurationMs > 0 ? request.maxAwaitDurationMs : usual.waitMs;
+export function createBatcher({ topic, maxMessagesCount, maxAwaitDurationMs }: BulkSubscribeRequest, handler: BulkMessageHandler): Batcher {
+  const most = maxMessagesCount > 0 ? maxMessagesCount : usual.messages;
+  const waitMs = maxAwaitDurationMs > 0 ? maxAwaitDurationMs : usual.waitMs;
   let gathered: Waiting[] = [];
   let atApp = false;
-  let hurry = immediate;
+  let hurry = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const look = (): void => {
@@ -39,29 +44,46 @@ export async function subscribeInBatches({ request, handler, immediate, subscrib
     clearTimeout(timer);
     timer = undefined;
     if (atApp || gathered.length === 0) return;
-    const batch = gathered.slice(0, most);
-    gathered = gathered.slice(most);
+    const batch = gathered.length <= most ? gathered : gathered.slice(0, most);
+    gathered = gathered.length <= most ? [] : gathered.slice(most);
     atApp = true;
-    const failures = await handler({ topic: request.topic, entries: batch, metadata: {} }, background);
-    for (const { entryId, done, failed } of batch) {
-      if (failures.has(entryId)) failed(failures.get(entryId));
-      else done();
-    }
+    const failures = await handler({ topic, entries: batch, metadata: {} }, background);
+    for (const { entryId, settle } of batch) settle(failures.size > 0 && failures.has(entryId) ? { why: failures.get(entryId) } : undefined);
     atApp = false;
     look();
   };
+  return {
+    add: (message, settle) => {
+      gathered.push(new Waiting(message, settle));
+      look();
+    },
+    hurry: () => {
+      hurry = true;
+      look();
+    },
+  };
+}
+
+export interface BatchingOptions {
+  request: BulkSubscribeRequest;
+  handler: BulkMessageHandler;
+  /** The broker waits for each message before it hands over the next (BULK_SUBSCRIBE_IMMEDIATE): nothing is gained by waiting for more. */
+  immediate: boolean;
+  subscribe(handler: MessageHandler): Promise<Subscription>;
+}
+
+/** Closing sends what has gathered at once. */
+export async function subscribeInBatches({ request, handler, immediate, subscribe }: BatchingOptions): Promise<Subscription> {
+  const batcher = createBatcher(request, handler);
+  if (immediate) batcher.hurry();
   const gather = (message: Message): Promise<void> =>
     new Promise((done, failed) => {
-      const { data, metadata, contentType, text, head } = message;
-      gathered.push({ entryId: crypto.randomUUID(), data, metadata, text, head, ...(contentType === undefined ? {} : { contentType }), done, failed });
-      look();
+      batcher.add(message, (failure) => (failure === undefined ? done() : failed(failure.why)));
     });
-
   const subscription = await subscribe(gather);
   return {
     close: () => {
-      hurry = true;
-      look();
+      batcher.hurry();
       return subscription.close();
     },
   };

@@ -66,7 +66,7 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop, m
   const sort = (entry: BulkMessageEntry, copies: Promise<void>[], tally: Tally): { path: string; delivered: DeliveredEntry } | undefined => {
     const { entryId, metadata } = entry;
     const text = textOfPayload(entry);
-    let attributes: Attributes | undefined;
+    let attributes: Readonly<Attributes> | undefined;
     if (!raw) {
       try {
         attributes = eventOf(entry, routes.readEvents);

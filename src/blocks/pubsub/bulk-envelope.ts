@@ -1,5 +1,5 @@
 // The envelope of a bulk delivery (dapr/pkg/runtime/pubsub/bulksubscribe_events.go).
-import { printTexts, quote } from '../../core/json-exact.ts';
+import { printTexts, quote, quoteKnown } from '../../core/json-exact.ts';
 import type { DeliveredBatch } from './bulk-delivery.ts';
 
 /**
@@ -7,7 +7,9 @@ import type { DeliveredBatch } from './bulk-delivery.ts';
  * cannot hold.
  */
 export function bulkEnvelope({ pubsubName, topic, entries, metadata }: DeliveredBatch): string {
-  const items = entries.map(({ entryId, event, metadata, contentType }) =>
-    `{"entryId":${quote(entryId)},"event":${event},"metadata":${metadata === undefined ? 'null' : printTexts(metadata)},"contentType":${quote(contentType)}}`);
-  return `{"entries":[${items.join(',')}],"id":"${crypto.randomUUID()}","metadata":${printTexts(metadata)},"pubsubname":${quote(pubsubName)},"topic":${quote(topic)},"type":"com.dapr.event.sent.bulk"}`;
+  let items = '';
+  for (const { entryId, event, metadata, contentType } of entries) {
+    items += `${items === '' ? '' : ','}{"entryId":${quote(entryId)},"event":${event},"metadata":${metadata === undefined ? 'null' : printTexts(metadata)},"contentType":${quoteKnown(contentType)}}`;
+  }
+  return `{"entries":[${items}],"id":"${crypto.randomUUID()}","metadata":${printTexts(metadata)},"pubsubname":${quote(pubsubName)},"topic":${quote(topic)},"type":"com.dapr.event.sent.bulk"}`;
 }

@@ -3,6 +3,7 @@ import type { CallContext } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
 import { AttemptEnded, BreakerRefusal } from '../resiliency/failures.ts';
 import type { Policy } from '../resiliency/policy.ts';
+import { CarriedMessage } from './payload.ts';
 import type { BulkMessageEntry, PubSub } from './port.ts';
 import { type StatusFamily, withStatus } from './publish-status.ts';
 
@@ -54,9 +55,10 @@ async function publishOnce(port: PubSub, topic: string, entries: readonly BulkMe
   let next = 0;
   const worker = async () => {
     for (let i = next++; i < entries.length; i = next++) {
-      const { entryId, ...message } = entries[i] as BulkMessageEntry;
+      const entry = entries[i] as BulkMessageEntry;
+      const { entryId } = entry;
       try {
-        await port.publish({ topic, ...message }, context);
+        await port.publish(new CarriedMessage(topic, entry.metadata, entry, entry.contentType), context);
       } catch (error) {
         if (failed.length === 0) first = error;
         failed.push({ entryId, error: textOf(error) });

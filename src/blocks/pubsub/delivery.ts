@@ -1,7 +1,6 @@
 // From a broker's message to the app and back: decoding, expiry, route, dead letters (dapr/pkg/runtime/subscription/subscription.go).
 import { background, type CallContext } from '../../core/context.ts';
 import { textOf } from '../../core/errors.ts';
-import { utf8 } from '../../core/go-json.ts';
 import { printTexts } from '../../core/json-exact.ts';
 import type { Logger } from '../../core/log.ts';
 import { bound, type Meter, now } from '../../core/meter.ts';
@@ -22,8 +21,8 @@ export interface DeliveredEvent {
   topic: string;
   /** As configured, `` for the root. */
   path: string;
-  /** What the app gets: the broker's own bytes, or the envelope made for a raw message. */
-  data: Uint8Array;
+  /** What the app gets: the broker's own bytes (as text where that is at hand), or the envelope made for a raw message. */
+  body: Uint8Array | string;
   /** Attributes of the event, for matching and tracing. */
   attributes: Readonly<Attributes>;
   metadata: Readonly<Record<string, string>>;
@@ -95,23 +94,25 @@ export function createDelivery({ spec, routes, broker, postman, log, stop, meter
       log.error(`error deserializing pubsub metadata: ${error.message}`);
       return giveUpUnseen(message, error);
     }
-    let { data } = message;
+    let body: Uint8Array | string;
     let attributes: Attributes;
     if (raw) {
-      const event = rawEvent(data, message.topic, pubsubName);
+      const event = rawEvent(message.data, message.topic, pubsubName);
       inheritTrace(event, metadata, true);
       attributes = event;
-      data = utf8(printTexts(event));
+      body = printTexts(event);
     } else if (metadata['content-type'] !== undefined && isBinary(metadata['content-type'])) {
       attributes = binaryEvent(message);
+      body = message.data;
     } else {
       try {
-        attributes = eventOf(message, routes.readEvents);
+        attributes = { ...eventOf(message, routes.readEvents) };
       } catch (error) {
         log.error(`error deserializing cloud event in pubsub ${pubsubName} and topic ${message.topic}: ${textOf(error)}`);
         return giveUpUnseen(message, error);
       }
       inheritTrace(attributes, metadata, false);
+      body = message.text ?? message.data;
     }
     if (attributes.expiration !== undefined && hasExpired(attributes.expiration)) {
       log.warn(`dropping expired pub/sub event ${String(attributes.id)} as of ${String(attributes.expiration)}`);
@@ -130,7 +131,7 @@ export function createDelivery({ spec, routes, broker, postman, log, stop, meter
       countsOf?.(message.topic)('drop', 'success', undefined);
       return copy(message);
     }
-    const event: DeliveredEvent = { pubsubName, topic: message.topic, path, data, attributes, metadata };
+    const event: DeliveredEvent = { pubsubName, topic: message.topic, path, body, attributes, metadata };
     try {
       // under a policy the broker's own deadline does not end the call of the app
       const outcome = await (inbound === undefined ? attempt(event, context) : inbound.run(background, (limited) => attempt(event, limited), { stop }));

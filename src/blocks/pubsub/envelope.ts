@@ -1,7 +1,7 @@
 // The CloudEvents envelope of published messages (components-contrib/pubsub/envelope.go, dapr/pkg/runtime/pubsub/cloudevents.go).
 import { toBase64 } from '../../core/base64.ts';
 import { parseFirst, textOfBytes } from '../../core/go-json.ts';
-import { entriesOf, parseExact, printExact, printObject, quote } from '../../core/json-exact.ts';
+import { entriesOf, parseExact, printExact, printObject, quote, quoteKnown } from '../../core/json-exact.ts';
 import { isBinary, isCloudEvent, isJson, isProtobufEvent, strictText } from './content-type.ts';
 import type { Attributes } from './events.ts';
 import type { EventText } from './payload.ts';
@@ -64,7 +64,7 @@ function wrapped(input: EnvelopeInput, expiration: string | undefined): Envelope
   const contentType = input.contentType || 'text/plain';
   const [name, data] = input.json !== undefined && isJson(contentType) ? (['data', input.json] as const) : dataAttribute(input.data, contentType);
   const { pubsubName: pubsubname, topic } = input;
-  if (id === '') id = crypto.randomUUID();
+  const quotedId = id === '' ? `"${(id = crypto.randomUUID())}"` : quote(id);
   source ||= defaults.source;
   type ||= defaults.type;
   const time = localTime();
@@ -73,9 +73,9 @@ function wrapped(input: EnvelopeInput, expiration: string | undefined): Envelope
   if (expiration !== undefined) head.expiration = expiration;
   if (subject !== '') head.subject = subject;
   return {
-    text: `{"${name}":${data},"datacontenttype":${quote(contentType)}${expiration === undefined ? '' : `,"expiration":"${expiration}"`},"id":${quote(id)},"pubsubname":${quote(pubsubname)},"source":${quote(source)},"specversion":"1.0"${
+    text: `{"${name}":${data},"datacontenttype":${quoteKnown(contentType)}${expiration === undefined ? '' : `,"expiration":"${expiration}"`},"id":${quotedId},"pubsubname":${quoteKnown(pubsubname)},"source":${quoteKnown(source)},"specversion":"1.0"${
       subject === '' ? '' : `,"subject":${quote(subject)}`
-    },"time":"${time}","topic":${quote(topic)},"traceid":${quotedTrace},"traceparent":${quotedTrace},"tracestate":${quote(tracestate)},"type":${quote(type)}}`,
+    },"time":"${time}","topic":${quoteKnown(topic)},"traceid":${quotedTrace},"traceparent":${quotedTrace},"tracestate":${quoteKnown(tracestate)},"type":${quoteKnown(type)}}`,
     head,
   };
 }

@@ -16,7 +16,7 @@ export function parseEvent(text: string): Attributes {
 /** The data of a message as text. */
 export const textOfPayload = (payload: Payload): string => payload.text ?? textOfBytes(payload.data);
 /** The event a message is: all of it, or what is at hand where nobody asks for its data. Throws in Go's words. */
-export const eventOf = (payload: Payload, whole: boolean): Attributes => (whole || payload.head === undefined ? parseEvent(textOfPayload(payload)) : { ...payload.head });
+export const eventOf = (payload: Payload, whole: boolean): Readonly<Attributes> => (whole || payload.head === undefined ? parseEvent(textOfPayload(payload)) : payload.head);
 
 /** Message metadata says which trace the event belongs to, where the event does not (or, made for a raw message, cannot). */
 export function inheritTrace(event: Attributes, metadata: Readonly<Record<string, string>>, overwrite: boolean): void {

@@ -1,7 +1,6 @@
 // Publishing: envelope, scopes, single and bulk publish over any broker (Dapr: pkg/api/http/http.go, pkg/runtime/pubsub/publisher).
 import type { CallContext } from '../../core/context.ts';
 import { type DaprError, type ErrorName, fail, infoDetail, resourceDetail, textOf } from '../../core/errors.ts';
-import { utf8 } from '../../core/go-json.ts';
 import { compareBytes } from '../../core/json-exact.ts';
 import { parseBool } from '../../core/metadata.ts';
 import type { ComponentStore, Loaded } from '../components/store.ts';
@@ -10,7 +9,7 @@ import type { Resiliency } from '../resiliency/resiliency.ts';
 import { publishAll } from './bulk-publish.ts';
 import { subscribeInBatches } from './batches.ts';
 import { EnvelopeError, envelopeOf } from './envelope.ts';
-import type { Payload } from './payload.ts';
+import { CarriedEntry, CarriedMessage, MadeEvent, type Payload } from './payload.ts';
 import type { BulkMessageEntry, BulkMessageHandler, BulkSubscribeRequest, MessageHandler, PubSub, PublishRequest, SubscribeRequest, Subscription } from './port.ts';
 import { type StatusFamily, withStatus } from './publish-status.ts';
 import { topicScopes, type TopicScopes } from './scopes.ts';
@@ -123,8 +122,8 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, re
 
   const wrap = (topic: string, { data, json, contentType, metadata, trace }: Publication): Payload => {
     try {
-      const { text, head } = envelopeOf({ data, json, contentType, topic, pubsubName: name, appId, traceparent: trace.traceparent, tracestate: trace.tracestate, metadata, nativeTtl });
-      return { data: utf8(text), text, head };
+      const made = envelopeOf({ data, json, contentType, topic, pubsubName: name, appId, traceparent: trace.traceparent, tracestate: trace.tracestate, metadata, nativeTtl });
+      return new MadeEvent(made);
     } catch (error) {
       if (error instanceof EnvelopeError) throw refusal('pubsubCloudEvent', name, {}, { appID: appId, error: error.message });
       throw error;
@@ -144,7 +143,7 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, re
 
   const subscribe: NamedPubSub['subscribe'] = (request, handler) => {
     if (prefix === '') return port.subscribe(request, handler);
-    return port.subscribe({ ...request, topic: prefix + request.topic }, (message, context) => handler({ ...message, topic: message.topic.replace(prefix, '') }, context));
+    return port.subscribe({ ...request, topic: prefix + request.topic }, (message, context) => handler(new CarriedMessage(message.topic.replace(prefix, ''), message.metadata, message, message.contentType), context));
   };
 
   return {
@@ -166,7 +165,7 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, re
       const payload: Payload = raw ? { data: publication.data } : wrap(topic, publication);
       guard(topic);
       try {
-        await send({ topic: prefix + topic, metadata: publication.metadata, ...payload }, context, family);
+        await send(new CarriedMessage(prefix + topic, publication.metadata, payload), context, family);
       } catch (error) {
         throw failure(topic, error);
       }
@@ -174,7 +173,7 @@ function namedPubSub(loaded: Loaded<PubSub>, { appId, namespace, maxParallel, re
     bulkPublish: async (topic, entries, raw, context, family = 'http') => {
       const messages = entries.map((entry): BulkMessageEntry => {
         const payload: Payload = raw ? { data: entry.data } : wrap(topic, entry);
-        return { entryId: entry.entryId, metadata: entry.metadata, contentType: entry.contentType, ...payload };
+        return new CarriedEntry(entry.entryId, entry.metadata, payload, entry.contentType);
       });
       guard(topic);
       const { failed, error } = await publishAll(port, prefix + topic, messages, { maxParallel, policy, family }, context);

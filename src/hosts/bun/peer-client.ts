@@ -57,7 +57,7 @@ export function createPeerClient(http: HttpPort): HttpPort & { close(): Promise<
       const { origin, body } = request;
       let peer = peers.get(origin);
       const line = peer?.line;
-      if (line !== undefined && !(body instanceof ReadableStream) && (body?.length ?? 0) <= maxMessageBody && line.waiting <= maxWaiting) return line.call(request);
+      if (line !== undefined && !(body instanceof ReadableStream) && typeof body !== 'string' && (body?.length ?? 0) <= maxMessageBody && line.waiting <= maxWaiting) return line.call(request);
       const response = await http.send(request);
       // Somebody is there who understands calls between sidecars, or the leg above will say otherwise.
       if (peer === undefined) {

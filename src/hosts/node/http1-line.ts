@@ -6,7 +6,7 @@ export interface LineRequest {
   method: string;
   path: string;
   headers: RawHeaders;
-  body: Uint8Array | ReadableStream<Uint8Array> | null;
+  body: Uint8Array | string | ReadableStream<Uint8Array> | null;
 }
 /** Holds an answer on its way. */
 export interface LineController {
@@ -115,9 +115,16 @@ export class Http1Line implements Line, LineController {
     if (this.#socket !== undefined && second - this.#idleSince >= this.#keepAlive - 1) this.#drop();
     const socket = this.#socket ?? this.#open();
     if (body === null) socket.write(head, 'latin1');
+    // as many bytes as characters: plain ASCII
+    else if (typeof body === 'string' && Buffer.byteLength(body) === body.length) socket.write(head + body, 'latin1');
     else if (body instanceof ReadableStream) {
       socket.write(head, 'latin1');
       void this.#send(socket, body, lengthIn(headers));
+    } else if (typeof body === 'string') {
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(body);
+      socket.uncork();
     } else if (body.length <= oneWrite) socket.write(head + Buffer.prototype.latin1Slice.call(body, 0, body.length), 'latin1');
     else {
       socket.cork();
@@ -394,6 +401,7 @@ function headOf({ host, port }: LineOptions, method: string, path: string, heade
   }
   const start = hasHost ? `${method} ${path} HTTP/1.1\r\n${fields}` : `${method} ${path} HTTP/1.1\r\nHost: ${host.includes(':') ? `[${host}]` : host}:${port}\r\n${fields}`;
   if (body === null) return withPayload.has(method) ? `${start}Content-Length: 0\r\n\r\n` : `${start}\r\n`;
+  if (typeof body === 'string') return `${start}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
   if (body instanceof ReadableStream) return length === undefined ? `${start}Transfer-Encoding: chunked\r\n\r\n` : `${start}Content-Length: ${length}\r\n\r\n`;
   return `${start}Content-Length: ${body.length}\r\n\r\n`;
 }

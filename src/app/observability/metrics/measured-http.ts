@@ -3,6 +3,7 @@ import { headerOf, HttpFailure, type HttpPort, type HttpRequest, type HttpRespon
 import type { Endpoints } from '../../../blocks/invoke/endpoints.ts';
 import { now, nowExactly, sinceThen } from '../../../core/meter.ts';
 import { tellingEnd } from '../../../core/stream-end.ts';
+import { utf8Length } from '../../../core/utf8-length.ts';
 import { sizeOf } from '../../http/answer-size.ts';
 import type { CallCounter, HttpCall } from '../../http/call.ts';
 import type { HttpMeter } from './http.ts';
@@ -40,7 +41,7 @@ export function countOutside(endpoints: Endpoints, meter: HttpMeter): Endpoints 
 
 function counted(meter: HttpMeter, target: string, { method, headers, body }: Pick<HttpRequest, 'method' | 'headers' | 'body'>, send: () => Promise<HttpResponse>): Promise<HttpResponse> {
   const startedAt = now();
-  meter.sent(method, target, body instanceof Uint8Array ? body.length : body === null || body === undefined ? 0 : Number(headerOf(headers, 'content-length') ?? 0));
+  meter.sent(method, target, body instanceof Uint8Array ? body.length : typeof body === 'string' ? utf8Length(body) : body === null || body === undefined ? 0 : Number(headerOf(headers, 'content-length') ?? 0));
   return send().then(
     (response) => {
       meter.answered(method, target, response.status, bytesOf(response), startedAt);
