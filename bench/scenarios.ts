@@ -13,6 +13,8 @@ const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
 const post = (path: string, body: string) => `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 const saves = (store: string) => ({ requests: keys.map((key) => post(`/v1.0/state/${store}`, `[{"key":"${key}","value":${value}}]`)) });
 const reads = (store: string) => ({ requests: keys.map((key) => get(`/v1.0/state/${store}/${key}`)) });
+/** As large as what is published and delivered. */
+const messages = { requests: [post('/deliver', JSON.stringify({ seq: 1_000_000_000, text: 'x'.repeat(1000) }))] };
 const call = (path: string) => ({ requests: [get(path)] });
 
 export function plan(bare: Bare, host: string, subjects: Subject[], stores: Store[]): ScenarioPlan[] {
@@ -30,7 +32,7 @@ export function plan(bare: Bare, host: string, subjects: Subject[], stores: Stor
       name: 'deliver',
       title: 'publish → delivered to the app, in-memory, 1 KB (in bulk: 100 in a request, 100 in a delivery; figures count messages)',
       contenders: [
-        { name: 'the app itself', role: 'direct', process: bare.subscriber, load: { publish: '/deliver' } },
+        { name: `a bare app (${host})`, role: 'direct', process: bare.subscriber, load: messages },
         { name: `bare relay (${host})`, role: 'bare', process: bare.deliveryRelay, load: { publish: '/deliver' } },
         ...rows('deliver', publishedMessages.single),
         ...rows('deliver', publishedMessages.parallel).map((row) => ({ ...row, name: `${row.name} in parallel` })),

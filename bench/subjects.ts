@@ -57,7 +57,7 @@ export async function startAllBare(runtime: 'node' | 'bun', deliveries: number):
   const relay = await startBare('relay', runtime, app.port);
   const second = await startBare('relay', runtime, relay.port);
   const both = { ...second, groups: [...second.groups, ...relay.groups] };
-  return { app, relay, twoRelays: both, hono: await startBare('hono', runtime), deliveryRelay: await startBare('relay', runtime, deliveries), subscriber: { port: deliveries, groups: [], stop: async () => {} } };
+  return { app, relay, twoRelays: both, hono: await startBare('hono', runtime), deliveryRelay: await startBare('relay', runtime, deliveries), subscriber: await startBare('subscriber', runtime) };
 }
 
 export async function startSubject({ name, words, flags: own = [], tracing, isPlain = false }: Command, where: { app: number; deliveries: number; dir: string; redis?: number; stores: Store[] }): Promise<Subject> {

@@ -122,6 +122,8 @@ async function entriesFrom(call: HttpCall): Promise<IncomingEntry[]> {
   }
 }
 
+/** As they are mostly written; others count without regard to case, as in Go. */
+const entryFields = new Map([['entryId', 'entryid'], ['contentType', 'contenttype'], ['event', 'event'], ['metadata', 'metadata']]);
 const fields = struct('http.bulkPublishMessageEntry', { entryId: string, contentType: string });
 
 /** Reads the list with the digits of its numbers; a `null` is no entries. Throws GoJsonError. */
@@ -139,7 +141,7 @@ function readEntries(text: string): IncomingEntry[] {
     const entries = entriesOf(item);
     if (entries === undefined) throw new GoJsonError(`json: cannot unmarshal ${kindOf(item)} into Go value of type http.bulkPublishMessageEntry`);
     for (const [name, value] of entries) {
-      switch (name.toLowerCase()) {
+      switch (entryFields.get(name) ?? name.toLowerCase()) {
         case 'entryid': entry.entryId = typeof value === 'string' ? value : fields.read({ entryId: plain(value) }, '').entryId; break;
         case 'contenttype': entry.contentType = typeof value === 'string' ? value : fields.read({ contentType: plain(value) }, '').contentType; break;
         case 'event': entry.event = value; break;
