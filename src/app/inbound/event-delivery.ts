@@ -52,7 +52,8 @@ export function createEventDelivery(options: EventDeliveryOptions): { postman: P
     postman: async (event, context) => outcomeOf(await post(event, 'application/cloudevents+json', event.attributes, event.body, context), event, log),
     bulkPostman: async (batch, context) => {
       // of many traces one request can tell one: the last
-      const traced = batch.entries.flatMap(({ attributes }) => (attributes !== undefined && (attributes.traceparent ?? attributes.traceid) !== undefined ? [attributes] : []));
+      const traced: Readonly<Attributes>[] = [];
+      for (const { attributes } of batch.entries) if (attributes !== undefined && (attributes.traceparent ?? attributes.traceid) !== undefined) traced.push(attributes);
       return outcomesOf(await post(batch, 'application/json', traced.pop() ?? {}, bulkEnvelope(batch), context, traced), batch, log);
     },
   };
