@@ -11,11 +11,11 @@ const app = (more: Partial<Settings['app']> = {}): Settings['app'] => ({
   port: 3000, protocol: 'http', address: '[::1]', maxConcurrency: 0, health: undefined, initEndpoints: { config: true, subscribe: true }, bindingOptionsTimeoutMs: 3000, ...more,
 });
 /** An app that listens when told and answers probes with the statuses given, the last for ever; 0 = connection refused. */
-function world(settings: Settings['app'], statuses: number[] = [200]) {
+function world(settings: Settings['app'], statuses: number[] = [200], wasHealthy = false) {
   const seen: { changes: boolean[]; dials: [string, number, boolean | undefined][]; probes: HttpRequest[]; listens: boolean } = { changes: [], dials: [], probes: [], listens: true };
   const stop = new AbortController();
   const watch = createAppWatch({
-    app: settings, origin: settings.port > 0 ? 'http://[::1]:3000' : undefined, log,
+    app: settings, origin: settings.port > 0 ? 'http://[::1]:3000' : undefined, log, wasHealthy,
     tcp: { probe: async (host, port, { tls }) => { seen.dials.push([host, port, tls]); return seen.listens; } },
     http: {
       send: async (request): Promise<HttpResponse> => {
@@ -99,6 +99,20 @@ describe('health probes', () => {
     await vi.advanceTimersByTimeAsync(2000);
     expect(seen.changes).toEqual([true, false, true]);
     expect(lines.slice(2)).toEqual(['App health probes starting', 'App entered healthy status', 'warning: App entered un-healthy status: Health check failed with status code: 302', 'App entered healthy status']);
+    stop.abort();
+  });
+  test('an app that was healthy before is healthy at once, and as many failures as ever make it ill', async () => {
+    const { seen, stop, watch } = world(app({ health }), [0, 0, 200], true);
+    expect(watch.healthy).toBe(true);
+    await watch.start(stop.signal);
+    expect(seen.changes).toEqual([true]);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(seen.probes.length).toBe(1);
+    expect(watch.healthy).toBe(true);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(seen.changes).toEqual([true, false]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(seen.changes).toEqual([true, false, true]);
     stop.abort();
   });
   test('an app that never was healthy counts as unhealthy at once', async () => {
