@@ -167,7 +167,7 @@ describeWithServer('kafka', 'Kafka', () => {
     await expect(port.subscribe({ topic: 'no topic', metadata: {} }, async () => undefined)).rejects.toThrow('no name of a topic');
     await publish(port, topic, 'x');
   });
-  test.each(['gzip', 'snappy', 'lz4'])('%s, written and read', async (compression) => {
+  test.each(['gzip', 'snappy', 'lz4', 'zstd'])('%s, written and read', async (compression) => {
     const topic = topicOf(compression);
     const port = await open({ compression });
     const seen: string[] = [];

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { lz4Frame, snap, unlz4, unsnappy } from './codecs.ts';
+import { lz4Frame, snap, unlz4, unsnappy, unzstd, zstd } from './codecs.ts';
 
 const text = 'words and words and words and '.repeat(50);
 test('what is packed can be unpacked, and is smaller', async () => {
@@ -22,5 +22,12 @@ test('LZ4 frames of independent blocks', async () => {
     const packed = await lz4Frame(data);
     expect([...packed.subarray(4, 7)]).toEqual([0x60, 0x70, 0x73]);
     expect(Buffer.from(await unlz4(packed)).equals(Buffer.from(data))).toBe(true);
+  }
+});
+test('zstd', async () => {
+  for (const data of [new Uint8Array(0), new TextEncoder().encode(text), Uint8Array.from({ length: 500_000 }, (_, i) => (i * i) >> 9)]) {
+    const packed = await zstd(data);
+    expect(packed.length).toBeLessThan(data.length + 20);
+    expect(Buffer.from(await unzstd(packed)).equals(Buffer.from(data))).toBe(true);
   }
 });

@@ -32,7 +32,7 @@ export async function createPublisher(client: Kafka, settings: KafkaSettings): P
     }
   };
   const producer = client.producer({ createPartitioner: partitioner, retry: { initialRetryTime: 100, retries: settings.retries }, metadataMaxAge: settings.metadataAgeMs, allowAutoTopicCreation: true });
-  const compressions = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snappy: CompressionTypes.Snappy, lz4: CompressionTypes.LZ4 };
+  const compressions = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snappy: CompressionTypes.Snappy, lz4: CompressionTypes.LZ4, zstd: CompressionTypes.ZSTD };
   const queues = new Map<string, Waiting[]>();
 
   const request = async (topic: string, records: readonly NewRecord[]): Promise<void> => {

@@ -49,7 +49,7 @@ const fields = {
   consumerFetchMin: field.integer().default(1).describe('Bytes that a fetch waits for. Default 1'),
   consumerFetchDefault: field.integer().default(1_048_576).describe('Bytes of a partition that a fetch brings at most. Default 1048576'),
   consumerGroupRebalanceStrategy: field.text().default('range').describe('How partitions are shared in a group: range (default), roundrobin, sticky'),
-  compression: field.text().default('none').describe('Of published messages: none (default), gzip, snappy or lz4. Messages are read with zstd too'),
+  compression: field.text().default('none').describe('Of published messages: none (default), gzip, snappy, lz4 or zstd'),
   producerRequiredAcks: field.text().default('all').describe('Who must have a message before it counts as published: all replicas (default), local the leader, none nobody'),
   producerRetryMax: field.integer().default(5).describe('How often publishing is tried again. Default 5'),
   schemaRegistryURL: field.text().default('').describe('Schema registry, with the API of Confluent, for messages with valueSchemaType Avro: `http://host:8081`'),
@@ -100,7 +100,7 @@ export interface KafkaSettings {
   fetchMinBytes: number;
   fetchBytes: number;
   strategy: 'range' | 'roundrobin' | 'sticky';
-  compression: 'none' | 'gzip' | 'snappy' | 'lz4';
+  compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
   acks: -1 | 0 | 1;
   retries: number;
   maxMessageBytes: number;
@@ -248,8 +248,8 @@ function strategyOf(text: string, log: Logger): KafkaSettings['strategy'] {
 }
 function compressionOf(text: string): KafkaSettings['compression'] {
   if (text === '' || text === 'none') return 'none';
-  if (text === 'gzip' || text === 'snappy' || text === 'lz4') return text;
-  return refuse(text === 'zstd' ? 'kafka error: compression zstd is not built yet: messages are read, not written with it' : `kafka error: invalid compression: ${text}`);
+  if (text === 'gzip' || text === 'snappy' || text === 'lz4' || text === 'zstd') return text;
+  return refuse(`kafka error: invalid compression: ${text}`);
 }
 function acksOf(text: string, log: Logger): KafkaSettings['acks'] {
   const acks = text.toLowerCase();
