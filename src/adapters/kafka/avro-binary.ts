@@ -1,8 +1,10 @@
 // Values in Avro's binary form, written and read as goavro does (avro.apache.org, "Binary Encoding"; linkedin/goavro).
 import { goQuote } from '../../core/go-quote.ts';
-import { type AvroType, type AvroValue, decimalBytes, goPrint, goType, unscaled, within } from './avro-value.ts';
+import { type AvroType, type AvroValue, decimalBytes, goPrint, goType, onlyEntry, prefixed, unscaled, within } from './avro-value.ts';
 
 const short = 'short buffer';
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const mostItems = 0x7fffffff;
 const mostEmptyItems = 65_536;
 
@@ -85,45 +87,55 @@ function write(type: AvroType, value: AvroValue, to: Sink): Sink {
     case 'array': {
       if (!Array.isArray(value)) throw new Error(`cannot encode binary array: cannot create []interface{}: expected slice; received: ${goType(value)}`);
       if (value.length > 0) writeLong(value.length, to);
-      (value as readonly AvroValue[]).forEach((item, i) => void within(`cannot encode binary array item ${i + 1}: ${goPrint(item)}: `, () => write(type.items, item, to)));
+      let i = 0;
+      try {
+        for (; i < value.length; i++) write(type.items, value[i] as AvroValue, to);
+      } catch (error) {
+        throw prefixed(`cannot encode binary array item ${i + 1}: ${goPrint(value[i])}: `, error);
+      }
       return to.byte(0);
     }
     case 'map': {
       if (!(value instanceof Map)) throw new Error(`cannot encode binary map: cannot create map[string]interface{}: expected map[string]...; received: ${goType(value)}`);
       if (value.size > 0) writeLong(value.size, to);
       for (const [key, one] of value as ReadonlyMap<string, AvroValue>) {
-        writeBytes(new TextEncoder().encode(key), to);
-        within(`cannot encode binary map value for key ${goQuote(key)}: ${goPrint(one)}: `, () => write(type.values, one, to));
+        writeBytes(encoder.encode(key), to);
+        try {
+          write(type.values, one, to);
+        } catch (error) {
+          throw prefixed(`cannot encode binary map value for key ${goQuote(key)}: ${goPrint(one)}: `, error);
+        }
       }
       return to.byte(0);
     }
     case 'record': {
       if (!(value instanceof Map)) throw new Error(`cannot encode binary record ${goQuote(type.name)}: expected map[string]interface{}; received: ${goType(value)}`);
+      const values = value as ReadonlyMap<string, AvroValue>;
       for (const field of type.fields) {
-        const given = (value as ReadonlyMap<string, AvroValue>).get(field.name) ?? (value.has(field.name) ? null : field.fallback);
-        const which = `cannot encode binary record ${goQuote(type.name)} field ${goQuote(field.name)}`;
-        if (given === undefined) throw new Error(`${which}: schema does not specify default value and no value provided`);
+        const given = values.has(field.name) ? (values.get(field.name) as AvroValue) : field.fallback;
+        const which = () => `cannot encode binary record ${goQuote(type.name)} field ${goQuote(field.name)}: `;
+        if (given === undefined) throw new Error(`${which()}schema does not specify default value and no value provided`);
         try {
           write(field.type, given, to);
         } catch (error) {
-          throw new Error(`${which}: value does not match its schema: ${(error as Error).message}`, { cause: error });
+          throw prefixed(`${which()}value does not match its schema: `, error);
         }
       }
       return to;
     }
     case 'union': {
-      const names = `[${type.members.map(({ name }) => name).join(' ')}]`;
-      if (value !== null && !(value instanceof Map && value.size === 1)) throw new Error(`cannot encode binary union: non-nil Union values ought to be specified with Go map[string]interface{}, with single key equal to type name, and value equal to datum value: ${names}; received: ${goType(value)}`);
-      const [name, inner] = value === null ? ['null', null] : ([...(value as ReadonlyMap<string, AvroValue>)][0] as [string, AvroValue]);
+      const names = () => `[${type.members.map(({ name }) => name).join(' ')}]`;
+      if (value !== null && !(value instanceof Map && value.size === 1)) throw new Error(`cannot encode binary union: non-nil Union values ought to be specified with Go map[string]interface{}, with single key equal to type name, and value equal to datum value: ${names()}; received: ${goType(value)}`);
+      const [name, inner] = value === null ? ['null', null] : onlyEntry(value as ReadonlyMap<string, AvroValue>);
       const index = type.indexOf.get(name);
-      if (index === undefined) throw new Error(`cannot encode binary union: no member schema types support datum: allowed types: ${names}; received: ${goType(value)}`);
+      if (index === undefined) throw new Error(`cannot encode binary union: no member schema types support datum: allowed types: ${names()}; received: ${goType(value)}`);
       writeLong(index, to);
       return write(type.members[index] as AvroType, inner, to);
     }
   }
 }
 
-const bytesOf = (value: AvroValue): Uint8Array | undefined => (typeof value === 'string' ? new TextEncoder().encode(value) : value instanceof Uint8Array ? value : undefined);
+const bytesOf = (value: AvroValue): Uint8Array | undefined => (typeof value === 'string' ? encoder.encode(value) : value instanceof Uint8Array ? value : undefined);
 function integerOf({ kind, name }: AvroType, value: AvroValue): number | bigint {
   if (typeof value === 'bigint') return value;
   if (typeof value !== 'number' && name !== kind) throw new Error(`cannot transform to binary ${name.slice(kind.length + 1)}, expected time.${name.includes('.time-') ? 'Duration' : 'Time'} or Go numeric, received ${goType(value)}`);
@@ -147,7 +159,6 @@ function writeLong(value: number | bigint, to: Sink): Sink {
 /** What follows the value is ignored. Throws an Error in goavro's words. */
 export function readAvro(type: AvroType, bytes: Uint8Array): AvroValue {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const text = new TextDecoder('utf-8', { ignoreBOM: true });
   let at = 0;
 
   /** A number where it is one exactly. */
@@ -188,7 +199,7 @@ export function readAvro(type: AvroType, bytes: Uint8Array): AvroValue {
     at += Number(size);
     return bytes.subarray(at - Number(size), at);
   };
-  const string = (): string => text.decode(chunk('string: cannot decode binary bytes'));
+  const string = (): string => decoder.decode(chunk('string: cannot decode binary bytes'));
   /** How many items come next; 0: no more. */
   const block = (what: 'array' | 'map'): number => {
     const number = (which: string): number | bigint => within(`cannot decode binary ${what} block ${which}: `, long);
@@ -223,7 +234,12 @@ export function readAvro(type: AvroType, bytes: Uint8Array): AvroValue {
       case 'fixed': return fixed(type.name, type.size);
       case 'decimal': return unscaled(type.size === undefined ? chunk('bytes') : fixed(type.name, type.size));
       case 'enum': {
-        const index = within(`cannot decode binary enum ${goQuote(type.name)} index: `, long);
+        let index: number | bigint;
+        try {
+          index = long();
+        } catch (error) {
+          throw prefixed(`cannot decode binary enum ${goQuote(type.name)} index: `, error);
+        }
         const symbol = type.symbols[Number(index)];
         if (symbol === undefined) throw new Error(`cannot decode binary enum ${goQuote(type.name)}: index ought to be between 0 and ${type.symbols.length - 1}; read index: ${index}`);
         return symbol;
@@ -233,7 +249,11 @@ export function readAvro(type: AvroType, bytes: Uint8Array): AvroValue {
         for (let count = block('array'); count > 0; count = block('array')) {
           const before = at;
           for (let i = 0; i < count; i++) {
-            items.push(within(`cannot decode binary array item ${i + 1}: `, () => read(type.items)));
+            try {
+              items.push(read(type.items));
+            } catch (error) {
+              throw prefixed(`cannot decode binary array item ${i + 1}: `, error);
+            }
             // Nothing in the message bounds how many there are: a few bytes could fill the memory.
             if (at === before && i >= mostEmptyItems) throw new Error(`cannot decode binary array: more than ${mostEmptyItems} items without content`);
           }
@@ -246,21 +266,36 @@ export function readAvro(type: AvroType, bytes: Uint8Array): AvroValue {
           for (let i = 0; i < count; i++) {
             const key = within('cannot decode binary map key: ', string);
             if (entries.has(key)) throw new Error(`cannot decode binary map: duplicate key: ${goQuote(key)}`);
-            entries.set(key, within(`cannot decode binary map value for key ${goQuote(key)}: `, () => read(type.values)));
+            try {
+              entries.set(key, read(type.values));
+            } catch (error) {
+              throw prefixed(`cannot decode binary map value for key ${goQuote(key)}: `, error);
+            }
           }
         }
         return entries;
       }
       case 'record': {
         const values = new Map<string, AvroValue>();
-        for (const field of type.fields) values.set(field.name, within(`cannot decode binary record ${goQuote(type.name)} field ${goQuote(field.name)}: `, () => read(field.type)));
+        for (const field of type.fields) {
+          try {
+            values.set(field.name, read(field.type));
+          } catch (error) {
+            throw prefixed(`cannot decode binary record ${goQuote(type.name)} field ${goQuote(field.name)}: `, error);
+          }
+        }
         return values;
       }
       case 'union': {
         const index = long();
         const member = type.members[Number(index)];
         if (member === undefined) throw new Error(`cannot decode binary union: index ought to be between 0 and ${type.members.length - 1}; read index: ${index}`);
-        const value = within(`cannot decode binary union item ${Number(index) + 1}: `, () => read(member));
+        let value: AvroValue;
+        try {
+          value = read(member);
+        } catch (error) {
+          throw prefixed(`cannot decode binary union item ${Number(index) + 1}: `, error);
+        }
         return value === null ? null : new Map([[member.name, value]]);
       }
     }

@@ -1,12 +1,10 @@
 // Values of Avro's types as JSON text, read and written as goavro does: plain JSON, where a union's value stands for itself, or Avro's own, where the name of its type stands around it (linkedin/goavro text.go, bytes.go, map.go, union.go).
 import { parseFirst, textOfBytes, utf8 } from '../../core/go-json.ts';
 import { goQuote } from '../../core/go-quote.ts';
-import { compareBytes } from '../../core/json-exact.ts';
-import { type AvroType, type AvroValue, decimalBytes, unscaled, within } from './avro-value.ts';
+import { type AvroType, type AvroValue, decimalBytes, onlyEntry, prefixed, unscaled, within } from './avro-value.ts';
 
 const short = 'short buffer';
 const escapes: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
-const space = /[\t-\r ]*/y;
 const integer = /-?(?:0|[1-9]\d*)/y;
 const float = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const hex = /[0-9A-Fa-f]{4}/y;
@@ -30,7 +28,7 @@ export function parseAvroJson(type: AvroType, bytes: Uint8Array, plain: boolean)
   };
   /** The next sign that is no white space; it stays. */
   const sign = (): string => {
-    take(space);
+    for (let code = text.charCodeAt(at); code === 0x20 || (code >= 0x09 && code <= 0x0d); code = text.charCodeAt(at)) at++;
     return at < text.length ? (text[at] as string) : fail(short);
   };
   const expect = (expected: string): void => {
@@ -44,7 +42,7 @@ export function parseAvroJson(type: AvroType, bytes: Uint8Array, plain: boolean)
     if (text.length - at < 2) fail(`cannot decode textual ${what}: ${short}`);
     if (text[at] !== '"') fail(`cannot decode textual ${what}: expected initial "; found: ${codePoint(text[at])}`);
     for (let from = ++at; ; from = at) {
-      while (at < text.length && text[at] !== '"' && text[at] !== '\\') at++;
+      for (let code = text.charCodeAt(at); at < text.length && code !== 0x22 && code !== 0x5c; ) code = text.charCodeAt(++at);
       if (at > from) add(text.slice(from, at));
       if (at >= text.length) throw new Error(`cannot decode textual ${what}: expected final "; found: ${what === 'bytes' ? codePoint(text.at(-1)) : (text.at(-1) as string).charCodeAt(0).toString(16)}`);
       if (text[at++] === '"') return;
@@ -85,9 +83,10 @@ export function parseAvroJson(type: AvroType, bytes: Uint8Array, plain: boolean)
   };
   const whole = (bits: 32 | 64): number | bigint => {
     const digits = number(integer);
-    const value = digits.length < 16 ? Number(digits) : BigInt(digits);
-    if (BigInt.asIntN(bits, BigInt(value)) !== BigInt(value)) fail(`strconv.ParseInt: parsing ${goQuote(digits)}: value out of range`);
-    return typeof value === 'bigint' && BigInt(Number(value)) === value && Number.isSafeInteger(Number(value)) ? Number(value) : value;
+    const near = Number(digits);
+    if (bits === 32 ? near >= -0x80000000 && near <= 0x7fffffff : Number.isSafeInteger(near)) return near;
+    const value = BigInt(digits);
+    return BigInt.asIntN(bits, value) === value ? value : fail(`strconv.ParseInt: parsing ${goQuote(digits)}: value out of range`);
   };
   const real = (bits: 32 | 64): number => {
     if (next('null')) return Number.NaN;
@@ -118,7 +117,7 @@ export function parseAvroJson(type: AvroType, bytes: Uint8Array, plain: boolean)
       try {
         key = string();
       } catch (error) {
-        return fail(`cannot decode textual map: expected key: ${(error as Error).message}`);
+        throw prefixed('cannot decode textual map: expected key: ', error);
       }
       if (values.has(key)) fail(`cannot decode textual map: duplicate key: ${goQuote(key)}`);
       const type = typeOf(key) ?? fail(`cannot decode textual map: cannot determine codec: ${goQuote(key)}`);
@@ -167,7 +166,7 @@ export function parseAvroJson(type: AvroType, bytes: Uint8Array, plain: boolean)
     const first = sign();
     at = start;
     if (first === 'n' && type.indexOf.has('null') && next('null')) return null;
-    const members = /[-\d{]/.test(first) ? [...type.members].sort((a, b) => compareBytes(a.name, b.name)) : type.members;
+    const members = first === '{' || first === '-' || (first >= '0' && first <= '9') ? type.ordered : type.members;
     for (const member of members) {
       if (member.kind === 'null') continue;
       try {
@@ -198,7 +197,12 @@ export function parseAvroJson(type: AvroType, bytes: Uint8Array, plain: boolean)
       }
       case 'array': return within('cannot decode textual array: ', () => items(type.items));
       case 'map': return entries(() => type.values);
-      case 'record': return within(`cannot decode textual record ${goQuote(type.name)}: `, () => record(type));
+      case 'record':
+        try {
+          return record(type);
+        } catch (error) {
+          throw prefixed(`cannot decode textual record ${goQuote(type.name)}: `, error);
+        }
       case 'union': return plain ? untagged(type) : within('cannot decode textual union: ', () => tagged(type));
     }
   };
@@ -229,7 +233,7 @@ export function formatAvroJson(type: AvroType, value: AvroValue, plain: boolean)
     case 'record': return `{${type.fields.map((field) => `${quote(field.name)}:${formatAvroJson(field.type, (value as ReadonlyMap<string, AvroValue>).get(field.name) as AvroValue, plain)}`).join(',')}}`;
     case 'union': {
       if (value === null) return 'null';
-      const [name, inner] = [...(value as ReadonlyMap<string, AvroValue>)][0] as [string, AvroValue];
+      const [name, inner] = onlyEntry(value as ReadonlyMap<string, AvroValue>);
       const text = formatAvroJson(type.members[type.indexOf.get(name) as number] as AvroType, inner, plain);
       return plain ? text : `{${quote(name)}:${text}}`;
     }
@@ -246,6 +250,8 @@ function goFloat(value: number, single: boolean): string {
   if (Number.isNaN(value)) return 'null';
   if (!Number.isFinite(value)) return value > 0 ? '1e999' : '-1e999';
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  const size = Math.abs(value);
+  if (!single && size >= 0.0001 && size < 1e6) return String(value);
   let digits = String(value);
   if (single) for (let precision = 1; precision <= 9; precision++) {
     digits = value.toPrecision(precision);

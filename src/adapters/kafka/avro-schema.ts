@@ -1,5 +1,6 @@
 // Avro schemas, read and refused as the library that daprd uses does, so that a schema means the same here (linkedin/goavro codec.go, record.go, union.go, logical_type.go).
 import { goQuote } from '../../core/go-quote.ts';
+import { compareBytes } from '../../core/json-exact.ts';
 import { writeAvro } from './avro-binary.ts';
 import { type AvroField, type AvroType, type AvroValue, goPrint, goType, unscaled, within } from './avro-value.ts';
 
@@ -69,7 +70,7 @@ export function parseAvroSchema(text: string): AvroType {
       indexOf.set(member.name, i);
       members.push(member);
     });
-    return { kind: 'union', name: 'union', members, indexOf };
+    return { kind: 'union', name: 'union', members, indexOf, ordered: [...members].sort((a, b) => compareBytes(a.name, b.name)) };
   };
   const enumeration = (schema: JsonObject, namespace: string): AvroType => {
     const { name } = within('Enum ought to have valid name: ', () => fullName(schema, namespace));

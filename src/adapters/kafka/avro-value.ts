@@ -16,7 +16,8 @@ export type AvroType =
   /** `size`: of a decimal in a fixed; undefined: in bytes. */
   | { kind: 'decimal'; name: string; size: number | undefined }
   | { kind: 'record'; name: string; fields: readonly AvroField[]; byName: ReadonlyMap<string, AvroField> }
-  | { kind: 'union'; name: string; members: readonly AvroType[]; indexOf: ReadonlyMap<string, number> };
+  /** `ordered`: the members by the bytes of their names. */
+  | { kind: 'union'; name: string; members: readonly AvroType[]; indexOf: ReadonlyMap<string, number>; ordered: readonly AvroType[] };
 export interface AvroField {
   name: string;
   type: AvroType;
@@ -25,11 +26,12 @@ export interface AvroField {
 }
 
 /** The same error, with what it made impossible in front. */
+export const prefixed = (what: string, error: unknown): Error => new Error(what + (error as Error).message, { cause: error });
 export function within<T>(what: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw new Error(what + (error as Error).message, { cause: error });
+    throw prefixed(what, error);
   }
 }
 
@@ -66,3 +68,5 @@ export function goPrint(value: unknown): string {
   const entries = value instanceof Map ? [...(value as ReadonlyMap<string, unknown>)] : Object.entries(value);
   return `map[${entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, one]) => `${name}:${goPrint(one)}`).join(' ')}]`;
 }
+/** The entry of a Map that has one: a value of a union. */
+export const onlyEntry = (map: ReadonlyMap<string, AvroValue>): readonly [string, AvroValue] => map.entries().next().value as [string, AvroValue];
