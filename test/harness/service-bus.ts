@@ -53,7 +53,7 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
     const tag = randomBytes(16);
     const until = Date.now() + lockMs;
     locked.set(tag.toString('hex'), { ...one, queue, reader, until });
-    const annotations = { ...one.message.message_annotations, 'x-opt-sequence-number': one.sequence, 'x-opt-enqueued-time': one.enqueued, 'x-opt-locked-until': new Date(until) };
+    const annotations = { ...one.message.message_annotations, 'x-opt-sequence-number': rhea.types.wrap_long(one.sequence), 'x-opt-enqueued-time': one.enqueued, 'x-opt-locked-until': new Date(until) };
     reader.send({ ...one.message, delivery_count: one.deliveries, message_annotations: annotations }, tag);
   };
   const give = (queue: Queue) => {
@@ -144,24 +144,28 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
   container.on('sender_open', ({ sender }: EventContext) => {
     if (sender === undefined) return;
     const { address, filter } = sender.source as { address: string; filter?: Record<string, unknown> };
-    sender.set_source({ address } as never);
     sender.set_target({ address: sender.target?.address as string });
+    const sessions = filter !== undefined && Object.hasOwn(filter, sessionFilter);
+    if (!sessions) sender.set_source({ address } as never);
     if (address === '$cbs' || address.endsWith('/$management')) return;
+    // Whoever wants to hear that its outcomes have arrived gets that.
+    const { local, remote } = sender as unknown as { local: { attach: { rcv_settle_mode?: number; properties?: unknown } }; remote: { attach: { rcv_settle_mode?: number } } };
+    local.attach.rcv_settle_mode = remote.attach.rcv_settle_mode;
     const queue = queueOf(address);
-    if (filter === undefined || !Object.hasOwn(filter, sessionFilter)) return void queue.readers.add(sender);
-    // Whoever names none gets the first with messages. The service waits for one as long as the client wants to; here it says at once that there is none.
-    const wanted = (filter[sessionFilter] as { value?: string } | undefined)?.value ?? (filter[sessionFilter] as string | null);
+    if (!sessions) return void queue.readers.add(sender);
+    // A link that is refused is opened without a source, then closed. Whoever names none gets the first with messages. The service waits for one as long as the client wants to; here it says at once that there is none.
+    const asked = filter[sessionFilter] as { value: unknown } | string | null; // some clients describe the value, some do not
+    const wanted = typeof asked === 'object' ? asked?.value : asked;
     const free = queue.waiting.map(sessionOf).find((id) => id !== undefined && !queue.sessions.has(id));
-    const id = wanted ?? free;
+    const id = typeof wanted === 'string' ? wanted : free;
     if (id === undefined || queue.sessions.has(id)) return void sender.close({ condition: id === undefined ? 'com.microsoft:timeout' : 'com.microsoft:session-cannot-be-locked', description: 'no session' });
     const until = Date.now() + lockMs;
     queue.sessions.set(id, { reader: sender, until });
     sessionLog.push(`+${id}`);
     const ticks = Buffer.alloc(8);
     ticks.writeBigInt64BE(BigInt(until) * 10_000n + 621_355_968_000_000_000n);
-    const { attach } = (sender as unknown as { local: { attach: { properties?: unknown } } }).local;
-    attach.properties = { 'com.microsoft:locked-until-utc': rhea.types.wrap_long(ticks as never) };
-    sender.set_source({ address, filter: { [sessionFilter]: id } } as never);
+    local.attach.properties = { 'com.microsoft:locked-until-utc': rhea.types.wrap_long(ticks as never) };
+    sender.set_source({ address, filter: { [sessionFilter]: typeof asked === 'object' && asked !== null ? rhea.types.wrap_described(id, 0x137000000c) : id } } as never);
     give(queue);
   });
   container.on('sendable', ({ sender }: EventContext) => {

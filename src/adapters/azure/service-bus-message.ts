@@ -27,7 +27,7 @@ export function toServiceBus(data: Uint8Array, metadata: Readonly<Record<string,
       message.scheduledEnqueueTimeUtc = new Date(value);
     } else properties[name] = value;
   }
-  message.applicationProperties = properties;
+  if (Object.keys(properties).length > 0) message.applicationProperties = properties;
   const { sessionId, partitionKey } = message;
   if (sessionId !== undefined && partitionKey !== undefined && sessionId !== partitionKey) throw new AdapterError('unavailable', `session id ${sessionId} and partition key ${partitionKey} should be equal when both present`);
   return message;
