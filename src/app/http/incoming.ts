@@ -68,9 +68,8 @@ class FetchIncoming implements Incoming {
 }
 
 function targetOf(url: string): string {
-  const scheme = url.indexOf('://');
-  if (scheme < 0) return url; // Bun, for a request with an empty Host
-  const start = url.indexOf('/', scheme + 3);
+  if (url.charCodeAt(0) === 0x2f) return url; // Bun, for a request with an empty Host
+  const start = url.indexOf('/', 'https://'.length);
   return start < 0 ? '/' : url.slice(start);
 }
 
