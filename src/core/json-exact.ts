@@ -120,8 +120,10 @@ export function entriesOf(value: Exact): [string, Exact][] | undefined {
   return Object.entries(value as { [key: string]: Exact });
 }
 
+const plainWord = /^[\w\-.:/ ]*$/;
 /** A text as Go prints it inside JSON. Half a surrogate pair is U+FFFD, as Go's decoder makes it. */
-export const quote = (text: string): string => goEscape(JSON.stringify(text.isWellFormed() ? text : text.toWellFormed()));
+export const quote = (text: string): string =>
+  (text.length < 64 && plainWord.test(text) ? `"${text}"` : goEscape(JSON.stringify(text.isWellFormed() ? text : text.toWellFormed())));
 
 const knownQuotes = new Map<string, string>();
 const mostKnown = 500, longestKnown = 200;

@@ -68,16 +68,20 @@ function wrapped(input: EnvelopeInput, expiration: string | undefined): Envelope
   source ||= defaults.source;
   type ||= defaults.type;
   const time = localTime();
-  const quotedTrace = quote(trace);
   const head: Attributes = { datacontenttype: contentType, id, pubsubname, source, specversion: defaults.specversion, time, topic, traceid: trace, traceparent: trace, tracestate, type };
   if (expiration !== undefined) head.expiration = expiration;
   if (subject !== '') head.subject = subject;
-  return {
-    text: `{"${name}":${data},"datacontenttype":${quoteKnown(contentType)}${expiration === undefined ? '' : `,"expiration":"${expiration}"`},"id":${quotedId},"pubsubname":${quoteKnown(pubsubname)},"source":${quoteKnown(source)},"specversion":"1.0"${
-      subject === '' ? '' : `,"subject":${quote(subject)}`
-    },"time":"${time}","topic":${quoteKnown(topic)},"traceid":${quotedTrace},"traceparent":${quotedTrace},"tracestate":${quoteKnown(tracestate)},"type":${quoteKnown(type)}}`,
-    head,
-  };
+  return { text: `{"${name}":${data},"datacontenttype":${quoteKnown(contentType)}${expiration === undefined ? '' : `,"expiration":"${expiration}"`},"id":${quotedId}${tailOf(pubsubname, source, subject, time, topic, trace, tracestate, type)}`, head };
+}
+
+let last = { pubsubname: '', source: '', subject: '', time: '', topic: '', trace: '', tracestate: '', type: '', text: '' };
+/** What follows the id, which is the same for most events of a second. */
+function tailOf(pubsubname: string, source: string, subject: string, time: string, topic: string, trace: string, tracestate: string, type: string): string {
+  if (last.time === time && last.topic === topic && last.trace === trace && last.pubsubname === pubsubname && last.source === source && last.subject === subject && last.tracestate === tracestate && last.type === type) return last.text;
+  const quotedTrace = quote(trace);
+  const text = `,"pubsubname":${quoteKnown(pubsubname)},"source":${quoteKnown(source)},"specversion":"1.0"${subject === '' ? '' : `,"subject":${quote(subject)}`},"time":"${time}","topic":${quoteKnown(topic)},"traceid":${quotedTrace},"traceparent":${quotedTrace},"tracestate":${quoteKnown(tracestate)},"type":${quoteKnown(type)}}`;
+  last = { pubsubname, source, subject, time, topic, trace, tracestate, type, text };
+  return text;
 }
 
 /** Bytes that are no text travel as base64 whatever they claim to be: upstream puts U+FFFD in their place and so loses them. */
