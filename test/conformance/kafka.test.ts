@@ -183,6 +183,36 @@ describeWithServer('kafka', 'Kafka', () => {
     await publish(port, topicOf('sasl'), 'x');
     await expect(open({ ...sasl, saslPassword: 'wrong' })).rejects.toThrow('failed to get latest Kafka clients for initialization: ');
   });
+  test('sticky: a member keeps its partitions when others come and go', async () => {
+    const topic = topicOf('sticky');
+    const owners = new Map<string, string>();
+    const join = async (name: string) => {
+      const port = await open({ consumerID: topic, consumerGroupRebalanceStrategy: 'sticky', heartbeatInterval: '200ms' });
+      const subscription = await port.subscribe({ topic, metadata: {} }, async ({ metadata }) => void owners.set(metadata.__partition as string, name));
+      return { port, subscription };
+    };
+    /** Which member reads which partition, once there are so many members that read. */
+    const settled = async (port: PubSub, members: number) => {
+      await until(async () => {
+        owners.clear();
+        for (const partitionNumber of ['0', '1', '2']) await publish(port, topic, 'x', { partitionNumber });
+        await until(() => owners.size === 3);
+        return new Set(owners.values()).size === members;
+      });
+      return new Map(owners);
+    };
+    const { port } = await join('first');
+    await settled(port, 1);
+    const second = await join('second');
+    const two = await settled(port, 2);
+    const mine = [...two].find(([, name]) => name === 'second')?.[0] as string;
+    const third = await join('third');
+    expect((await settled(port, 3)).get(mine)).toBe('second');
+    await third.subscription.close();
+    expect((await settled(port, 2)).get(mine)).toBe('second');
+    await second.subscription.close();
+    await settled(port, 1);
+  });
   test('authType awsiam logs in with a signed URL as the token', async () => {
     const login = await startKafkaLogin('OAUTHBEARER');
     const port = await open({ brokers: login.brokers, authType: 'awsiam', disableTls: 'true', region: 'eu-west-1', awsAccessKey: 'AKIAEXAMPLE', awsSecretKey: 'secret' });

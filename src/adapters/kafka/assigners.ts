@@ -1,5 +1,6 @@
 // How the partitions of topics are shared among the members of a group, under the names and in the form that daprd's client uses, so that both can be in one group (sarama balance_strategy.go).
 import type { AssignerProtocol, PartitionAssigner } from 'kafkajs';
+import { assignSticky, decodeClaim, encodeClaim, noGeneration } from './sticky.ts';
 
 export interface GroupMember {
   id: string;
@@ -43,20 +44,22 @@ export function assignRoundRobin(members: readonly GroupMember[], partitions: Re
   return assignment;
 }
 
-// What sarama's sticky strategy reads of each member: no topics yet, generation -1.
-const nothingYet = [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
-
-/** For the sticky strategy the group's leader decides; where that is this sidecar, partitions are dealt out anew, one after the other. */
-export const assignerOf = (strategy: 'range' | 'roundrobin' | 'sticky', { MemberMetadata, MemberAssignment }: typeof AssignerProtocol): PartitionAssigner => ({ cluster }) => ({
+/** `held`: what this member has at the moment, topic → partitions. */
+export const assignerOf = (strategy: 'range' | 'roundrobin' | 'sticky', { MemberMetadata, MemberAssignment }: typeof AssignerProtocol, held: () => Readonly<Record<string, readonly number[]>>): PartitionAssigner => ({ cluster }) => ({
   name: strategy,
   version: 0,
   assign: async ({ members }) => {
-    const group = members.map(({ memberId, memberMetadata }) => ({ id: memberId, topics: MemberMetadata.decode(memberMetadata)?.topics ?? [] }));
+    const decoded = members.map(({ memberId, memberMetadata }) => ({ id: memberId, metadata: MemberMetadata.decode(memberMetadata) }));
+    const group = decoded.map(({ id, metadata }) => ({ id, topics: metadata?.topics ?? [] }));
     const topics = [...new Set(group.flatMap((member) => member.topics))];
     await cluster.addMultipleTargetTopics(topics);
     const partitions = new Map(topics.map((topic) => [topic, cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId).sort((a, b) => a - b)]));
-    const assignment = (strategy === 'range' ? assignRange : assignRoundRobin)(group, partitions);
-    return [...assignment].map(([memberId, all]) => ({ memberId, memberAssignment: MemberAssignment.encode({ version: 0, assignment: all, userData: Buffer.alloc(0) }) }));
+    const claims = new Map(decoded.map(({ id, metadata }) => [id, decodeClaim(metadata?.userData ?? new Uint8Array(0))]));
+    const assignment = strategy === 'sticky' ? assignSticky(group, partitions, claims) : (strategy === 'range' ? assignRange : assignRoundRobin)(group, partitions);
+    // What a member of daprd's gets here it says of itself the next time.
+    const generation = Math.max(...[...claims.values()].map((claim) => claim.generation)) + 1;
+    const userData = (all: Record<string, number[]>) => Buffer.from(strategy === 'sticky' ? encodeClaim({ topics: all, generation }) : []);
+    return [...assignment].map(([memberId, all]) => ({ memberId, memberAssignment: MemberAssignment.encode({ version: 0, assignment: all, userData: userData(all) }) }));
   },
-  protocol: ({ topics }) => ({ name: strategy, metadata: MemberMetadata.encode({ version: 0, topics, userData: Buffer.from(strategy === 'sticky' ? nothingYet : []) }) }),
+  protocol: ({ topics }) => ({ name: strategy, metadata: MemberMetadata.encode({ version: 0, topics, userData: Buffer.from(strategy === 'sticky' ? encodeClaim({ topics: held(), generation: noGeneration }) : []) }) }),
 });

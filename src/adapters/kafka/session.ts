@@ -20,6 +20,7 @@ const fetchWaitMs = 300;
 export async function openSession(client: Kafka, settings: KafkaSettings, topics: ReadonlyMap<string, TopicHandler>, log: Logger): Promise<Session> {
   const { AssignerProtocol } = await loadKafka();
   const groupId = settings.group;
+  let held: Readonly<Record<string, readonly number[]>> = {};
   const consumer = client.consumer({
     groupId,
     sessionTimeout: settings.sessionMs,
@@ -30,7 +31,7 @@ export async function openSession(client: Kafka, settings: KafkaSettings, topics
     maxBytesPerPartition: settings.fetchBytes,
     maxWaitTimeInMs: fetchWaitMs,
     allowAutoTopicCreation: true,
-    partitionAssigners: [assignerOf(settings.strategy, AssignerProtocol)],
+    partitionAssigners: [assignerOf(settings.strategy, AssignerProtocol, () => held)],
     retry: { initialRetryTime: 250, retries: 8, restartOnFailure: async () => true },
   });
   const partitions = new Map<string, { topic: string; partition: number; work: Partition }>();
@@ -67,6 +68,7 @@ export async function openSession(client: Kafka, settings: KafkaSettings, topics
   joined.promise.catch(() => undefined);
   consumer.on(consumer.events.REBALANCING, () => void commit());
   consumer.on(consumer.events.GROUP_JOIN, ({ payload: { memberAssignment } }) => {
+    held = memberAssignment;
     for (const [key, { topic, partition, work }] of partitions) {
       if (memberAssignment[topic]?.includes(partition)) work.restart();
       else {
