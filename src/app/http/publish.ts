@@ -62,6 +62,7 @@ export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Rou
       throw pubsub.refusal('pubsubBulkBody', name, { topic, error: error.message }, { appID: appId });
     }
     const caller = raw ? untraced : traceOf(call);
+    const path = decodedPath(call.incoming.target);
     const ids = new Set<string>();
     const spans: Span[] = [];
     const ended = (status: number) => { for (const span of spans) span.end({ attributes: [], error: errorOfStatus(status) }); };
@@ -70,7 +71,7 @@ export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Rou
       if (typeof found === 'string') throw refuse('pubsubEnvelope', found);
       if (entry.entryId === '' || ids.has(entry.entryId)) throw refuse('pubsubEntryId', 'entryId is duplicated or not present for entry');
       ids.add(entry.entryId);
-      return { entryId: entry.entryId, ...found, contentType: entry.contentType, metadata: entryMetadata(metadata, entry.metadata), trace: raw ? untraced : entryTrace(caller, decodedPath(call.incoming.target), spans) };
+      return { entryId: entry.entryId, data: found.data, json: found.json, contentType: entry.contentType, metadata: entryMetadata(metadata, entry.metadata), trace: raw ? untraced : entryTrace(caller, path, spans) };
     });
     const { failed, error } = await broker.bulkPublish(topic, entries, raw, call.context).catch((thrown: unknown) => {
       ended(thrown instanceof DaprError ? thrown.http : 500);

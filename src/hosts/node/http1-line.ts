@@ -46,8 +46,10 @@ export interface LineOptions {
 
 /** Bodies up to this size leave in one piece with the head, as text, which is the cheapest write there is. */
 const oneWrite = 16 * 1024;
-/** All sockets read into this: what is not used up at once is copied. */
-const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+const readSize = 64 * 1024;
+/** All sockets read into this, and what is not used up at once is copied: what was read is handed over before the next read. On Windows reads are begun ahead. */
+let shared: Buffer | undefined;
+const bufferToRead = (): Buffer => (process.platform === 'win32' ? Buffer.allocUnsafeSlow(readSize) : (shared ??= Buffer.allocUnsafeSlow(readSize)));
 /** Seconds since the first look, good to one: to ask the real clock for each request costs more than being late. */
 let second = 0;
 let ticking: NodeJS.Timeout | undefined;
@@ -69,6 +71,7 @@ type Chunk = 'size' | 'data' | 'crlf' | 'trailers';
 
 export class Http1Line implements Line, LineController {
   readonly #options: LineOptions;
+  readonly #buffer = bufferToRead();
   #socket: Socket | undefined;
   #connecting: NodeJS.Timeout | undefined;
   /** Of the answer that is awaited; undefined while idle. */
@@ -156,7 +159,7 @@ export class Http1Line implements Line, LineController {
     const { host, port, connectTimeoutMs } = this.#options;
     const socket: Socket = connect({
       host, port, noDelay: true,
-      onread: { buffer: readBuffer, callback: (bytes) => this.#read(socket, bytes) },
+      onread: { buffer: this.#buffer, callback: (bytes) => this.#read(socket, bytes) },
     });
     this.#socket = socket;
     this.#keepAlive = this.#options.keepAliveMs / 1000;
@@ -277,7 +280,7 @@ export class Http1Line implements Line, LineController {
   }
 
   #readHead(at: number, bytes: number): number {
-    const came = readBuffer.toString('latin1', at, bytes);
+    const came = this.#buffer.toString('latin1', at, bytes);
     const before = this.#rest.length;
     const text = before === 0 ? came : this.#rest + came;
     const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3));
@@ -322,7 +325,7 @@ export class Http1Line implements Line, LineController {
     const end = this.#reading === 'close' ? bytes : Math.min(bytes, at + this.#left);
     this.#left -= end - at;
     const handler = this.#handler as LineHandler;
-    handler.onData(copied(at, end));
+    handler.onData(this.#copy(at, end));
     if (this.#left === 0 && this.#reading === 'length' && this.#handler === handler) this.#end(end < bytes);
     return end;
   }
@@ -332,13 +335,13 @@ export class Http1Line implements Line, LineController {
       const end = Math.min(bytes, at + this.#left);
       this.#left -= end - at;
       if (this.#left === 0) this.#chunk = 'crlf';
-      (this.#handler as LineHandler).onData(copied(at, end));
+      (this.#handler as LineHandler).onData(this.#copy(at, end));
       return end;
     }
     // a line: the size, the end of a chunk's data, or one of the trailers
-    const found = readBuffer.indexOf(0x0a, at);
+    const found = this.#buffer.indexOf(0x0a, at);
     const end = found < 0 || found >= bytes ? bytes : found + 1;
-    this.#rest += readBuffer.toString('latin1', at, end);
+    this.#rest += this.#buffer.toString('latin1', at, end);
     if (this.#rest.length > this.#options.maxHeaderBytes) throw malformed('invalid chunk');
     if (end === bytes && found !== bytes - 1) return end;
     const line = this.#rest;
@@ -357,6 +360,8 @@ export class Http1Line implements Line, LineController {
     return end;
   }
 
+  #copy(from: number, to: number): Uint8Array { return Buffer.from(this.#buffer.subarray(from, to)); }
+
   /** `Keep-Alive: timeout=5`: the server closes it then. */
   #takeHint(hint: string): void {
     this.#lastHint = hint;
@@ -373,7 +378,6 @@ function tick(): void {
   ticking = undefined;
 }
 
-const copied = (from: number, to: number): Uint8Array => Buffer.from(readBuffer.subarray(from, to));
 const malformed = (what: string) => new Error(`net/http: HTTP/1.x transport connection broken: ${what}`);
 
 /** Throws where a part of it would not be one line of text. */
