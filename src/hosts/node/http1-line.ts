@@ -113,7 +113,8 @@ export class Http1Line implements Line, LineController {
       head = headOf(this.#options, method, path, headers, body);
     } catch (error) {
       this.#handler = undefined;
-      return handler.onError(error as Error);
+      handler.onError(error as Error);
+      return;
     }
     if (this.#socket !== undefined && second - this.#idleSince >= this.#keepAlive - 1) this.#drop();
     const socket = this.#socket ?? this.#open();
@@ -192,10 +193,9 @@ export class Http1Line implements Line, LineController {
     if (this.#socket !== socket) return;
     if (this.#handler === undefined) {
       this.#drop();
-      return this.#options.onIdleClosed();
-    }
-    if (error === undefined && this.#reading === 'close') return this.#end(true);
-    this.#fail(error ?? new HttpFailure('reset', this.#gotBytes ? 'unexpected EOF' : 'EOF'));
+      this.#options.onIdleClosed();
+    } else if (error === undefined && this.#reading === 'close') this.#end(true);
+    else this.#fail(error ?? new HttpFailure('reset', this.#gotBytes ? 'unexpected EOF' : 'EOF'));
   }
 
   #fail(error: Error): void {
