@@ -78,10 +78,23 @@ describeWithServer('openssl', 'Microsoft Entra ID', () => {
       const { token } = await (await credential({ ...application, ...metadata, azureAuthMethods: 'clientCertificate' })).token(storage);
       expect(claims(token).sub).toBe(clientId);
     }
-    const pfx = join(folder, 'both.pfx');
-    execFileSync('openssl', ['pkcs12', '-export', '-in', cert, '-inkey', key, '-out', pfx, '-passout', 'pass:x']);
-    await expect(credential({ ...application, azureCertificateFile: pfx, azureAuthMethods: 'cert' })).rejects.toThrow(/^no suitable token provider for Azure AD; errors: certificate is not valid: PKCS #12 cannot be read here/);
     await expect(credential({ ...application, azureCertificateFile: '/none.pem', azureAuthMethods: 'cert' })).rejects.toThrow('failed to read the certificate file (/none.pem)');
+  });
+  test.each([
+    ['as OpenSSL 3 makes it', ['-passout', 'pass:word']],
+    ['as daprd can read it', ['-passout', 'pass:wörd', '-keypbe', 'PBE-SHA1-3DES', '-certpbe', 'PBE-SHA1-3DES', '-macalg', 'sha1']],
+    ['without a password', ['-passout', 'pass:']],
+  ] as [string, string[]][])('certificate: PKCS #12 %s, with a chain', async (_, flags) => {
+    const [pfx, other] = [join(folder, 'both.pfx'), join(folder, 'other.pem')];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', join(folder, 'other.key'), '-out', other, '-days', '2', '-subj', '/CN=authority'], { stdio: 'ignore' });
+    execFileSync('openssl', ['pkcs12', '-export', '-in', cert, '-inkey', key, '-certfile', other, '-out', pfx, ...flags]);
+    const azureCertificatePassword = (flags[1] as string).replace('pass:', '');
+    const ways: Record<string, string>[] = [{ azureCertificateFile: pfx }, { azureCertificate: readFileSync(pfx).toString('base64') }];
+    for (const way of ways) {
+      const { token } = await (await credential({ ...application, ...way, azureCertificatePassword, azureAuthMethods: 'cert' })).token(storage);
+      expect(claims(token).sub).toBe(clientId);
+    }
+    await expect(credential({ ...application, azureCertificateFile: pfx, azureCertificatePassword: 'wrong', azureAuthMethods: 'cert' })).rejects.toThrow(/^no suitable token provider for Azure AD; errors: failed to decode pkcs12 certificate while creating spt: certificate is not valid/);
   });
   test('workload identity: the file of the pod, read anew for each token', async () => {
     const file = join(folder, 'federated');
@@ -137,18 +150,18 @@ describeWithServer('openssl', 'Microsoft Entra ID', () => {
     const blobs = await startAzurite('blob', { cert, key });
     try {
       const metadata = { accountName, containerName: 'entra', endpoint: blobs.endpoint, ...entraId };
-      const { port } = await openComponent<Binding>('bindings.azure.blobstorage', metadata, { host: hostOf() });
+      const { port } = await openComponent<Binding>('bindings.azure.blobstorage', metadata, { host: hostOf(), initTimeoutMs: 30_000 });
       const invoke = (operation: string, data = '', wanted: Record<string, string> = {}) => (port.invoke as NonNullable<Binding['invoke']>)({ operation, data: Buffer.from(data), metadata: { blobName: 'b', ...wanted } }, background);
       await invoke('create', '"kept"');
       expect(new TextDecoder().decode((await invoke('get'))?.data)).toBe('kept');
       await expect(invoke('presign', '', { signTTL: '1h' })).rejects.toThrow('ensure the binding is configured with an account key or connection string');
-      await expect(openComponent('bindings.azure.blobstorage', { ...metadata, azureClientSecret: 'wrong' }, { host: hostOf() })).rejects.toThrow(/failed to create Azure Storage container entra: .*AADSTS7000215/);
+      await expect(openComponent('bindings.azure.blobstorage', { ...metadata, azureClientSecret: 'wrong' }, { host: hostOf(), initTimeoutMs: 30_000 })).rejects.toThrow(/failed to create Azure Storage container entra: .*AADSTS7000215/);
     } finally {
       await blobs.stop();
     }
     const queues = await startAzurite('queue', { cert, key });
     try {
-      const { port } = await openComponent<Binding>('bindings.azure.storagequeues', { accountName, queueName: 'entra', queueEndpoint: queues.endpoint, pollingInterval: '100ms', ...entraId }, { host: hostOf() });
+      const { port } = await openComponent<Binding>('bindings.azure.storagequeues', { accountName, queueName: 'entra', queueEndpoint: queues.endpoint, pollingInterval: '100ms', ...entraId }, { host: hostOf(), initTimeoutMs: 30_000 });
       await port.invoke?.({ operation: 'create', data: Buffer.from('hello'), metadata: {} }, background);
       const events: BindingEvent[] = [];
       const reading = await port.read?.(async (event) => void events.push(event) as undefined);

@@ -11,7 +11,7 @@ import { azuriteAccount, startAzurite } from '../harness/azurite.ts';
 import { startEventHubs } from '../harness/event-hubs.ts';
 import { lines, openComponent, testHost } from './open.ts';
 
-const until = async (fits: () => boolean | Promise<boolean>, ms = 8000) => {
+const until = async (fits: () => boolean | Promise<boolean>, ms = 25_000) => {
   for (const end = Date.now() + ms; !(await fits()); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
 };
 const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
@@ -95,6 +95,20 @@ describe('bindings.azure.eventhubs', () => {
     expect(server.filters.slice(-2)).toEqual(["amqp.annotation.x-opt-offset > '128'", "amqp.annotation.x-opt-offset > '128'"]);
   });
 
+  test('where reading began is written down at once: what comes before the first event was handled is not lost', async () => {
+    server.put('begun', { body: Buffer.from('before anybody') }, 'a');
+    const first = await open({ eventHub: 'begun' });
+    await read(first.port, async () => undefined);
+    await first.close();
+    expect(await blobs(`${namespace()}/begun/g/checkpoint/`)).toEqual({ 0: { offset: '-1', sequencenumber: '-1' }, 1: { offset: '0', sequencenumber: '0' } });
+    server.put('begun', { body: Buffer.from('between') }, 'a');
+    const second = await open({ eventHub: 'begun' });
+    const seen: string[] = [];
+    await read(second.port, async (event) => seen.push(text(event)));
+    await until(() => seen.length > 0);
+    expect(seen).toEqual(['between']);
+  });
+
   test('an event that the app refuses is tried again three times, then passed over; one in hand at the end comes again', async () => {
     const { port, send, close } = await open({ eventHub: 'refused', enableInOrderMessageDelivery: 'true' });
     const seen: string[] = [];
@@ -139,13 +153,13 @@ describe('bindings.azure.eventhubs', () => {
     await read(one.port, async (event) => seen.push(`one ${text(event)}`));
     await until(() => server.reading('shared').length === 2);
     await read(two.port, async (event) => seen.push(`two ${text(event)}`));
-    await until(async () => new Set(Object.values(await blobs(`${namespace()}/shared/g/ownership/`)).map(({ ownerid }) => ownerid)).size === 2, 15_000);
-    await until(() => server.reading('shared').length === 2, 15_000);
+    await until(async () => new Set(Object.values(await blobs(`${namespace()}/shared/g/ownership/`)).map(({ ownerid }) => ownerid)).size === 2, 40_000);
+    await until(() => server.reading('shared').length === 2, 40_000);
     await one.send('a', { partitionKey: 'a' });
     await one.send('b', { partitionKey: 'b' });
-    await until(() => seen.length >= 2, 15_000);
+    await until(() => seen.length >= 2, 40_000);
     expect(new Set(seen.map((line) => line.split(' ')[0])).size).toBe(2);
-  }, 45_000);
+  }, 120_000);
 
   test('a lost connection is made again, for sending and reading', async () => {
     const { port, send } = await open({ eventHub: 'cut' });
@@ -156,8 +170,8 @@ describe('bindings.azure.eventhubs', () => {
     server.cut();
     await sleep(100); // what is sent into a connection that is breaking waits for sendTimeoutMs
     await send('two');
-    await until(() => seen.includes('two'), 20_000);
-  }, 30_000);
+    await until(() => seen.includes('two'), 50_000);
+  }, 60_000);
 
   test('a connection string for one Event Hub needs no name; what is too large or refused is told', async () => {
     const { send } = await open({ connectionString: `${server.connectionString};EntityPath=own` });

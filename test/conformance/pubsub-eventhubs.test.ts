@@ -8,7 +8,7 @@ import { startEventHubs } from '../harness/event-hubs.ts';
 import { openComponent } from './open.ts';
 import { describePubSub } from './pubsub.ts';
 
-const until = async (fits: () => boolean, ms = 8000) => {
+const until = async (fits: () => boolean, ms = 25_000) => {
   for (const end = Date.now() + ms; !fits(); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
 };
 const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);

@@ -5,9 +5,9 @@ export const entraFields = {
   azureTenantId: field.text().default('').describe('Microsoft Entra ID: tenant of the application'),
   azureClientId: field.text().default('').describe('Client id of the application, or of the managed identity where there are several'),
   azureClientSecret: field.text().default('').describe('Secret of the application'),
-  azureCertificate: field.text().default('').describe('Certificate and RSA key of the application, as PEM; instead of the secret'),
-  azureCertificateFile: field.text().default('').describe('File that holds certificate and key'),
-  azureCertificatePassword: field.text().default('').describe('Password of a PKCS #12 file, which cannot be read here: convert it to PEM'),
+  azureCertificate: field.text().default('').describe('Certificate and RSA key of the application, as PEM or PKCS #12 in base64; instead of the secret'),
+  azureCertificateFile: field.text().default('').describe('File that holds certificate and key, as PKCS #12 (PFX) or PEM'),
+  azureCertificatePassword: field.text().default('').describe('Password of the PKCS #12'),
   azureEnvironment: field.text().default('').describe('AzurePublicCloud (default), AzureChinaCloud or AzureUSGovernmentCloud'),
   azureAuthMethods: field.text().default('').describe('Ways to sign in, tried in this order: clientcredentials (creds), clientcertificate (cert), workloadidentity (wi), managedidentity (mi), or none. Default: all of them, as far as they are set up'),
 };

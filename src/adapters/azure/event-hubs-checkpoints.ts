@@ -6,10 +6,16 @@ import { blobName } from './blob-item.ts';
 import { StorageFailure } from './storage-client.ts';
 import { elementsOf, fieldOf } from './storage-xml.ts';
 
+export interface Checkpoints extends CheckpointStore {
+  /** Writes down where reading begins, where nothing is written down yet. */
+  begin(partitionId: string, offset: string, sequenceNumber: number): Promise<void>;
+}
+
 /** `namespace`, `hub` and `group` as the metadata spells them: Dapr's names keep their case. */
-export function createCheckpoints(container: BlobContainer, namespace: string, hub: string, group: string): CheckpointStore {
+export function createCheckpoints(container: BlobContainer, namespace: string, hub: string, group: string): Checkpoints {
   const prefix = `${namespace}/${hub}/${group}`;
   const entity = { fullyQualifiedNamespace: namespace, eventHubName: hub, consumerGroup: group };
+  const place = (partitionId: string, offset: string, sequenceNumber: number): [string, Record<string, string>] => [`${prefix}/checkpoint/${partitionId}`, { 'x-ms-meta-offset': offset, 'x-ms-meta-sequencenumber': String(sequenceNumber) }];
   const etagOf = (headers: RawHeaders) => headerOf(headers, 'etag') ?? '';
   const listed = async (kind: 'ownership' | 'checkpoint'): Promise<{ partitionId: string; xml: string; metadata: string }[]> => {
     const folder = `${prefix}/${kind}/`;
@@ -42,7 +48,7 @@ export function createCheckpoints(container: BlobContainer, namespace: string, h
           claimed.push({ ...one, etag: etagOf(headers), lastModifiedTimeInMs: Date.parse(headerOf(headers, 'last-modified') ?? '') || Date.now() });
         } catch (error) {
           // Somebody else was faster.
-          if (!(error instanceof StorageFailure && (error.status === 412 || error.status === 409))) throw error;
+          if (!isTaken(error)) throw error;
         }
       }
       return claimed;
@@ -53,8 +59,7 @@ export function createCheckpoints(container: BlobContainer, namespace: string, h
         return offset === undefined || offset === '' ? [] : [{ ...entity, partitionId, offset, sequenceNumber: Number(sequence) }];
       }),
     updateCheckpoint: async ({ partitionId, offset, sequenceNumber }) => {
-      const name = `${prefix}/checkpoint/${partitionId}`;
-      const headers = { 'x-ms-meta-offset': offset, 'x-ms-meta-sequencenumber': String(sequenceNumber) };
+      const [name, headers] = place(partitionId, offset, sequenceNumber);
       try {
         await container.describe(name, headers, undefined);
       } catch (error) {
@@ -62,5 +67,16 @@ export function createCheckpoints(container: BlobContainer, namespace: string, h
         await container.put(name, new Uint8Array(0), headers, undefined);
       }
     },
+    begin: async (partitionId, offset, sequenceNumber) => {
+      const [name, headers] = place(partitionId, offset, sequenceNumber);
+      try {
+        await container.put(name, new Uint8Array(0), { ...headers, 'If-None-Match': '*' }, undefined);
+      } catch (error) {
+        if (!isTaken(error)) throw error;
+      }
+    },
   };
 }
+
+/** A condition of the request was not met. */
+const isTaken = (error: unknown): boolean => error instanceof StorageFailure && (error.status === 412 || error.status === 409);

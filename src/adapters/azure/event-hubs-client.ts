@@ -1,21 +1,25 @@
 // A connection to an Azure Event Hubs namespace: producers, consumers, checkpoints, and what has to be there before (upstream: common/component/azure/eventhubs/eventhubs.go).
-import type { CheckpointStore, EventData, EventHubConsumerClient, EventHubProducerClient } from '@azure/event-hubs';
+import type { EventData, EventHubConsumerClient, EventHubProducerClient } from '@azure/event-hubs';
 import { AdapterError, textOf } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { type BlobContainer, blobContainer } from './blob-container.ts';
 import { connectedAccount } from './blob-settings.ts';
 import { type EntraCredential, entraCredential } from './entra-credential.ts';
-import { createCheckpoints } from './event-hubs-checkpoints.ts';
+import { type Checkpoints, createCheckpoints } from './event-hubs-checkpoints.ts';
 import { createEventHubsEntities } from './event-hubs-entities.ts';
 import type { EventHubsAddress, EventHubsSettings } from './event-hubs-settings.ts';
 import { storageAccount } from './storage-client.ts';
 
+export interface Consumer {
+  client: EventHubConsumerClient;
+  checkpoints: Checkpoints;
+}
 export interface EventHubs {
   /** All in one transfer, or none of them. `maxBytes` 0: as many as the service takes. Rejects with AdapterError `unavailable`, as upstream says of everything. */
   publish(hub: string, events: readonly EventData[], options: { partitionKey?: string; maxBytes?: number }, signal: AbortSignal | undefined): Promise<void>;
   /** A client for one subscription; makes hub, group and container where they are missing. The caller closes it. */
-  consumer(hub: string, group: string): Promise<EventHubConsumerClient>;
+  consumer(hub: string, group: string): Promise<Consumer>;
   close(): Promise<void>;
 }
 
@@ -61,7 +65,7 @@ export async function openEventHubs(settings: EventHubsSettings, { connectionStr
     await opened.ensure('', AbortSignal.timeout(60_000));
     return opened;
   };
-  const checkpoints = async (hub: string, group: string): Promise<CheckpointStore> => {
+  const checkpointsOf = async (hub: string, group: string): Promise<Checkpoints> => {
     container ??= openContainer();
     container.catch(() => {
       container = undefined;
@@ -84,13 +88,14 @@ export async function openEventHubs(settings: EventHubsSettings, { connectionStr
     },
     consumer: async (hub, group) => {
       fits(hub);
-      const store = await checkpoints(hub, group);
+      const checkpoints = await checkpointsOf(hub, group);
       if (entities !== undefined) {
         await entities.hub(hub);
         await entities.consumerGroup(group, hub);
       }
       const options = { retryOptions, loadBalancingOptions };
-      return credential === undefined ? new sdk.EventHubConsumerClient(group, connectionString, hub, store, options) : new sdk.EventHubConsumerClient(group, namespace, hub, credential, store, options);
+      const client = credential === undefined ? new sdk.EventHubConsumerClient(group, connectionString, hub, checkpoints, options) : new sdk.EventHubConsumerClient(group, namespace, hub, credential, checkpoints, options);
+      return { client, checkpoints };
     },
     close: async () => {
       for (const opening of producers.values()) await opening.then((producer) => producer.close()).catch(() => undefined);

@@ -38,6 +38,7 @@ export function createLane<E>({ atOnce, group, every, handle, checkpoint }: Lane
   let newest: E | undefined;
   let written: E | undefined;
   let writing: Promise<void> | undefined;
+  let ending: Promise<void> | undefined;
   let idle = () => {};
 
   const write = () => {
@@ -80,6 +81,12 @@ export function createLane<E>({ atOnce, group, every, handle, checkpoint }: Lane
     gathered = [];
     if (events.length > 0 && !ended) send(events);
   };
+  const finish = async (): Promise<void> => {
+    if (running > 0) await new Promise<void>((resolve) => (idle = resolve));
+    await writing;
+    // The last place counts, whatever the frequency.
+    if (every > 0 && newest !== undefined && newest !== written && !lost) await checkpoint(newest);
+  };
   return {
     take: async (events) => {
       for (const event of events) {
@@ -91,15 +98,13 @@ export function createLane<E>({ atOnce, group, every, handle, checkpoint }: Lane
       }
       await room();
     },
-    end: async (isLost) => {
+    end: (isLost) => {
       ended = true;
       lost ||= isLost;
       flush();
       for (const next of waiting.splice(0)) next();
-      if (running > 0) await new Promise<void>((resolve) => (idle = resolve));
-      await writing;
-      // The last place counts, whatever the frequency.
-      if (every > 0 && newest !== undefined && newest !== written && !lost) await checkpoint(newest);
+      ending ??= finish();
+      return ending;
     },
   };
 }

@@ -4,7 +4,8 @@ import { textOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { pause } from '../../core/pause.ts';
 import { type RetryPolicy, withRetries } from '../kafka/retry.ts';
-import type { EventHubs } from './event-hubs-client.ts';
+import type { Checkpoints } from './event-hubs-checkpoints.ts';
+import type { Consumer, EventHubs } from './event-hubs-client.ts';
 import { createLane, type Lane } from './event-hubs-lane.ts';
 
 export interface EventHubReaderOptions {
@@ -63,7 +64,7 @@ export async function startEventHubReader(options: EventHubReaderOptions): Promi
   };
 }
 
-async function open({ hub, ordered, bulk, checkpointEvery, retry, log, handle }: EventHubReaderOptions, client: EventHubConsumerClient, signal: AbortSignal): Promise<{ close(): Promise<void> }> {
+async function open({ hub, ordered, bulk, checkpointEvery, retry, log, handle }: EventHubReaderOptions, { client, checkpoints }: Consumer, signal: AbortSignal): Promise<{ close(): Promise<void> }> {
   const lanes = new Map<string, Lane<ReceivedEventData>>();
   const laneOf = (context: PartitionContext): Lane<ReceivedEventData> => {
     const { partitionId } = context;
@@ -95,6 +96,7 @@ async function open({ hub, ordered, bulk, checkpointEvery, retry, log, handle }:
     return made;
   };
   try {
+    const startPosition = await beginnings(client, checkpointEvery > 0 ? checkpoints : undefined, signal);
     const subscription = client.subscribe(
       {
         processEvents: (events, context) => laneOf(context).take(events),
@@ -108,10 +110,12 @@ async function open({ hub, ordered, bulk, checkpointEvery, retry, log, handle }:
           else log.error(`Error from event processor${partitionId === '' ? '' : ` of partition ${partitionId}`}: ${textOf(error)}`);
         },
       },
-      { maxBatchSize: Math.max(batchSize, bulk.size), maxWaitTimeInSeconds: maxWaitSeconds, skipParsingBodyAsJson: true, startPosition: await endsOf(client, signal) },
+      { maxBatchSize: Math.max(batchSize, bulk.size), maxWaitTimeInSeconds: maxWaitSeconds, skipParsingBodyAsJson: true, ...(Object.keys(startPosition).length === 0 ? {} : { startPosition }) },
     );
     return {
       close: async () => {
+        // Nothing begins any more, however long the library takes to stop.
+        await Promise.all([...lanes.values()].map((lane) => lane.end(false)));
         await subscription.close().catch((error) => log.warn(`Error closing the subscription to ${hub}: ${textOf(error)}`));
         await client.close().catch(() => undefined); // its connection may be gone
       },
@@ -122,14 +126,20 @@ async function open({ hub, ordered, bulk, checkpointEvery, retry, log, handle }:
   }
 }
 
-/** Where a partition ends now is where reading begins that has no checkpoint; "latest" would be wherever it ends when the link opens, and again after each lost connection. */
-async function endsOf(client: EventHubConsumerClient, signal: AbortSignal): Promise<Record<string, EventPosition>> {
-  const left = await client.getPartitionIds({ abortSignal: signal });
+/**
+ * A partition without a checkpoint is read from where it ends now, and that is written down: what comes from now on is not lost when
+ * nobody gets to the first checkpoint. "Latest" would be wherever it ends when the link opens, and again after each lost connection.
+ */
+async function beginnings(client: EventHubConsumerClient, checkpoints: Checkpoints | undefined, signal: AbortSignal): Promise<Record<string, EventPosition>> {
+  const known = new Set((await checkpoints?.listCheckpoints('', '', ''))?.map(({ partitionId }) => partitionId));
+  const left = (await client.getPartitionIds({ abortSignal: signal })).filter((id) => !known.has(id));
   const ends: Record<string, EventPosition> = {};
   const worker = async () => {
     for (let id = left.pop(); id !== undefined; id = left.pop()) {
-      const { isEmpty, lastEnqueuedOffset } = await client.getPartitionProperties(id, { abortSignal: signal });
-      ends[id] = { offset: isEmpty && lastEnqueuedOffset === undefined ? '-1' : String(lastEnqueuedOffset) };
+      const { lastEnqueuedOffset, lastEnqueuedSequenceNumber } = await client.getPartitionProperties(id, { abortSignal: signal });
+      const offset = String(lastEnqueuedOffset);
+      await checkpoints?.begin(id, offset, lastEnqueuedSequenceNumber);
+      ends[id] = { offset };
     }
   };
   await Promise.all(Array.from({ length: looksAtOnce }, worker));
