@@ -12,7 +12,7 @@ export default defineBinding({
   status: 'stable',
   runtimes: ['node', 'bun', 'deno'],
   features: ['INPUT_BINDING', 'OUTPUT_BINDING'],
-  summary: 'Sends messages to an Azure Service Bus queue and receives from it.',
+  summary: 'Sends messages to an Azure Service Bus queue and receives from it. Tested against a contract server of its protocol, not the service.',
   metadata: bindingMetadata,
   open: async (given, { host, log, properties }) => {
     const settings = checkServiceBus(given, properties, log);

@@ -9,7 +9,7 @@ export default definePubSub({
   status: 'stable',
   runtimes: ['node', 'bun', 'deno'],
   features: ['MESSAGE_TTL', 'BULK_PUBSUB'],
-  summary: 'Azure Service Bus queues: each topic is a queue, which all its readers share.',
+  summary: 'Azure Service Bus queues: each topic is a queue, which all its readers share. Tested against a contract server of its protocol, not the service.',
   metadata: queuesMetadata,
   open: (settings, context) =>
     openServiceBusPubSub(

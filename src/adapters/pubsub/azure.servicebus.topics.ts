@@ -12,7 +12,7 @@ export default definePubSub({
   status: 'stable',
   runtimes: ['node', 'bun', 'deno'],
   features: ['MESSAGE_TTL', 'BULK_PUBSUB'],
-  summary: 'Azure Service Bus topics, with one subscription for each app.',
+  summary: 'Azure Service Bus topics, with one subscription for each app. `requireSessions` in the metadata of a subscription reads sessions. Tested against a contract server of its protocol, not the service.',
   metadata: topicsMetadata,
   open: (settings, context) =>
     openServiceBusPubSub(
