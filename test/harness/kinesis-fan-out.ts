@@ -98,10 +98,11 @@ export async function startKinesisFanOut(moto: string, { sessionMs = 300_000, ke
     const event = (type: string, payload: object) => response.write(frame({ ':message-type': 'event', ':event-type': type, ':content-type': 'application/json' }, JSON.stringify(payload)));
     event('initial-response', {});
     while (!response.closed && mine.end === undefined && Date.now() - mine.since < sessionMs) {
+      // first whether the shard has ended, then what is in it: nothing comes behind that
+      const ended = await children();
       const records = (await stored()).filter((record) => BigInt(record.SequenceNumber) > at);
       const last = records.at(-1);
       if (last !== undefined) at = BigInt(last.SequenceNumber);
-      const ended = await children();
       // The last event of a shard names those that go on with it, and no place.
       const done = ended.length > 0;
       event('SubscribeToShardEvent', { Records: records, MillisBehindLatest: 0, ContinuationSequenceNumber: done ? null : String(at), ...(done ? { ChildShards: ended } : {}) });
