@@ -144,4 +144,18 @@ describe('failures', () => {
     setTimeout(() => during.abort(), 10);
     expect(await waiting).toBe('aborted: context canceled');
   });
+  it('end while they wait for a connection, when the caller goes away', async () => {
+    const own = createNodeHttpClient();
+    const leaving = new AbortController();
+    const many = Array.from({ length: 1024 }, () => own.send({ method: 'GET', origin, path: '/never', headers: [], signal: leaving.signal }).catch(() => undefined));
+    const first = new AbortController();
+    const waiting = failure(own.send({ method: 'GET', origin, path: '/small', headers: [], signal: first.signal }));
+    const second = own.send({ method: 'GET', origin, path: '/small', headers: [] });
+    first.abort();
+    expect(await waiting).toBe('aborted: context canceled');
+    leaving.abort();
+    expect((await second).status).toBe(200);
+    await Promise.all(many);
+    await own.close();
+  });
 });

@@ -74,8 +74,15 @@ export function createNodeHttpClient(options: { maxHeaderBytes?: number } = {}):
         line.dispatch({ method: request.method, path: request.path, headers: request.headers, body: request.body ?? null }, exchange);
       };
       const line = origin.take();
-      if (line === undefined) origin.queue(start);
-      else start(line);
+      if (line !== undefined) return start(line);
+      const leaving = request.signal ?? request.gone?.();
+      const leave = () => reject(new HttpFailure('aborted', 'context canceled'));
+      leaving?.addEventListener('abort', leave, { once: true });
+      origin.queue((free) => {
+        leaving?.removeEventListener('abort', leave);
+        if (leaving?.aborted) origin.put(free);
+        else start(free);
+      });
     });
   };
 

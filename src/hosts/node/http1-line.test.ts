@@ -74,6 +74,9 @@ describe('what an answer may look like', () => {
     ['a header without a colon', 'HTTP/1.1 200 OK\r\nnonsense\r\n\r\n', 'malformed MIME header line'],
     ['a blank in a name', 'HTTP/1.1 200 OK\r\nA b: c\r\n\r\n', 'malformed MIME header line'],
     ['a line end of one character', 'HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n', 'malformed MIME header line'],
+    ['a control character in a value', 'HTTP/1.1 200 OK\r\nA: b\x02\r\n\r\n', 'malformed MIME header line: A: b'],
+    ['one on a second line', 'HTTP/1.1 200 OK\r\nA: b\r\n c\x7f\r\n\r\n', 'malformed MIME header line'],
+    ['a number that is no status', 'HTTP/1.1 2e2 OK\r\n\r\n', 'malformed HTTP response'],
     ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi', 'bad Content-Length "3"'],
     ['a length that is none', 'HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nhi', 'bad Content-Length "-2"'],
     ['an encoding nobody knows', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhi', 'unsupported transfer encoding'],
@@ -166,6 +169,19 @@ describe('requests', () => {
     expect(cancelled).toBe(true);
     expect((await send()).status).toBe(200);
     expect(requests.length).toBe(2);
+  });
+  it('answered before all of it has left: the next one does not wait behind what nobody reads', async () => {
+    const { send, requests } = await answering((socket) => { socket.pause(); socket.write(ok); });
+    expect((await send({ method: 'POST', body: Buffer.alloc(16 << 20) })).status).toBe(200);
+    expect((await send()).status).toBe(200);
+    expect(requests.length).toBe(2);
+  });
+  it('whose body somebody else reads fail alone', async () => {
+    const { send } = await always(ok);
+    const taken = parts('a');
+    taken.getReader();
+    expect(await failure(send({ method: 'POST', body: taken }))).toContain('locked');
+    expect((await send()).status).toBe(200);
   });
   it('end where their body fails', async () => {
     const { send } = await answering(() => {});

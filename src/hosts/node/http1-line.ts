@@ -210,8 +210,9 @@ export class Http1Line implements Line, LineController {
   #end(spoilt: boolean): void {
     const handler = this.#handler;
     this.#handler = undefined;
-    const unfinished = this.#upload !== undefined;
-    if (unfinished) this.#stopUpload();
+    // a server that answers before it has read everything may never read the rest
+    const unfinished = this.#upload !== undefined || this.#socket?.writableLength !== 0;
+    if (this.#upload !== undefined) this.#stopUpload();
     if (spoilt || unfinished || this.#closes) this.#drop();
     else {
       this.#idleSince = second;
@@ -228,10 +229,11 @@ export class Http1Line implements Line, LineController {
   }
 
   async #send(socket: Socket, body: ReadableStream<Uint8Array>, length: number | undefined): Promise<void> {
-    const reader = body.getReader();
-    this.#upload = reader;
+    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
     let sent = 0;
     try {
+      reader = body.getReader();
+      this.#upload = reader;
       for (;;) {
         const { done, value } = await reader.read();
         if (this.#upload !== reader) return;
@@ -256,7 +258,7 @@ export class Http1Line implements Line, LineController {
       this.#upload = undefined;
       if (length === undefined) socket.write('0\r\n\r\n', 'latin1');
     } catch (error) {
-      if (this.#upload === reader) this.#fail(error instanceof Error ? error : new Error(String(error)));
+      if (reader === undefined || this.#upload === reader) this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
@@ -417,9 +419,10 @@ function lengthIn(headers: RawHeaders): number | undefined {
 }
 
 function statusOf(text: string): number {
-  const status = text.startsWith('HTTP/1.') && text.charCodeAt(8) === 0x20 ? Number(text.slice(9, 12)) : Number.NaN;
+  const digits = text.slice(9, 12);
+  const status = text.startsWith('HTTP/1.') && text.charCodeAt(8) === 0x20 && /^[1-9]\d\d$/.test(digits) ? Number(digits) : 0;
   const after = text.charCodeAt(12);
-  if (status >= 100 && status <= 999 && (after === 0x20 || after === 0x0d)) return status;
+  if (status !== 0 && (after === 0x20 || after === 0x0d)) return status;
   throw malformed(`malformed HTTP response ${JSON.stringify(text.slice(0, text.indexOf('\r\n')).slice(0, 200))}`);
 }
 
@@ -443,11 +446,13 @@ function readFields(text: string, start: number, end: number, list: RawHeaders):
     if (first === 0x20 || first === 0x09) {
       // goes on with the line before
       if (list.length === 0) throw malformed('malformed MIME header initial line');
-      list.push(`${list.pop()} ${trimmed(text, at, stop)}`);
+      const more = trimmed(text, at, stop);
+      if (!fieldValue.test(more)) throw malformed(`malformed MIME header line: ${text.slice(at, stop)}`);
+      list.push(`${list.pop()} ${more}`);
     } else {
       const name = text.slice(at, colon);
       const value = trimmed(text, colon + 1, stop);
-      if (colon <= at || colon >= stop || !isName(name) || value.includes('\r') || value.includes('\0')) throw malformed(`malformed MIME header line: ${text.slice(at, stop)}`);
+      if (colon <= at || colon >= stop || !isName(name) || !fieldValue.test(value)) throw malformed(`malformed MIME header line: ${text.slice(at, stop)}`);
       list.push(name, value);
       frame(framing, name, value);
     }
