@@ -66,7 +66,7 @@ const fields = {
   backOffMaxElapsedTime: field.duration().default(900_000).describe('With the policy exponential: no more tries after this time; 0 never. Default 15m'),
   backOffMaxRetries: field.integer().default(-1).describe('Tries after the first; negative: until the app takes it. Default -1'),
   ...credentialFields,
-  region: field.text().default('').describe('AWS region of the brokers, with authType awsiam. It needs this one; the fields with AWS credentials are for it too'),
+  region: field.text().default('').describe('AWS region of the brokers: authType awsiam needs it, and the other AWS fields are for it too'),
 };
 /** Old names. */
 const aliases = { awsRegion: 'region', awsAccessKey: 'accessKey', awsSecretKey: 'secretKey', awsSessionToken: 'sessionToken', awsIamRoleArn: 'assumeRoleArn', awsStsSessionName: 'sessionName' };
