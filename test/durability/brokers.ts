@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addStream } from '../conformance/jetstream.ts';
-import { type ServerName, startKafka, startMosquitto, startNats, startRabbitmq, startRedis } from '../harness/servers.ts';
+import { azureConnectionString } from '../harness/azure-amqp.ts';
+import { type ServerName, startContractServer, startKafka, startMosquitto, startMoto, startNats, startRabbitmq, startRedis } from '../harness/servers.ts';
 
 export interface BrokerRow {
   name: string;
@@ -94,6 +95,43 @@ export const brokers: BrokerRow[] = [
       const server = await startNats();
       await addStream(server.url, 'loss', ['loss']);
       return { component: { type: 'pubsub.jetstream', metadata: { natsURL: server.url, durableName: 'loss', ackWait: '1s' } }, server, stop: () => server.stop() };
+    },
+  },
+  {
+    name: 'snssqs',
+    servers: ['moto'],
+    ordered: false,
+    start: async () => {
+      const moto = await startMoto();
+      return {
+        component: { type: 'pubsub.aws.snssqs', metadata: { endpoint: moto.endpoint, region: 'eu-west-1', accessKey: 'AKIAEXAMPLE', secretKey: 'secret', messageVisibilityTimeout: '3', messageWaitTimeSeconds: '1' } },
+        // Moto has all in memory: killed, it forgets.
+        stop: () => moto.stop('SIGKILL'),
+      };
+    },
+  },
+  {
+    name: 'gcp',
+    servers: [],
+    ordered: false,
+    start: async () => {
+      const server = await startContractServer('google-pubsub');
+      return { component: { type: 'pubsub.gcp.pubsub', metadata: { projectId: 'p1', endpoint: `127.0.0.1:${server.port}`, ackDeadline: '10s', connectionRecoveryInSec: '1' } }, server, stop: () => server.stop('SIGKILL') };
+    },
+  },
+  {
+    name: 'servicebus',
+    servers: [],
+    ordered: false,
+    start: async () => {
+      const server = await startContractServer('service-bus');
+      return {
+        component: { type: 'pubsub.azure.servicebus.topics', metadata: { connectionString: azureConnectionString(server.port), disableEntityManagement: 'true', minConnectionRecoveryInSec: '1', maxConnectionRecoveryInSec: '2' } },
+        // The service gives a message ten deliveries: without it those of one short absence of the app.
+        resources: { 'retries.yaml': retries },
+        server,
+        stop: () => server.stop('SIGKILL'),
+      };
     },
   },
   {

@@ -7,14 +7,19 @@ const keyName = 'RootManageSharedAccessKey';
 const key = 'c2VjcmV0LWZvci10ZXN0cw==';
 
 export interface AmqpServerOptions {
+  /** Default: a free one. */
+  port?: number;
   /** PEM: TLS, as the real services have it. */
   tls?: { key: string; cert: string } | undefined;
   /** Whether a token of Microsoft Entra ID opens the door; without it none does. */
   jwt?: ((token: string) => boolean) | undefined;
 }
 
+/** For whoever has a contract server on that port. */
+export const azureConnectionString = (port: number): string => `Endpoint=sb://127.0.0.1:${port}/;SharedAccessKeyName=${keyName};SharedAccessKey=${key};UseDevelopmentEmulator=true`;
+
 /** `handle` gets every message but claims. Links are opened to whatever is asked for, unless a handler of the container closes them. */
-export async function startAzureAmqp(handle: (context: EventContext & { message: Message }) => void, { tls, jwt }: AmqpServerOptions = {}) {
+export async function startAzureAmqp(handle: (context: EventContext & { message: Message }) => void, { port: wanted = 0, tls, jwt }: AmqpServerOptions = {}) {
   const container = rhea.create_container({ id: 'contract' });
   const connections = new Set<Connection>();
   /** What each claim was for, and its kind. */
@@ -57,7 +62,7 @@ export async function startAzureAmqp(handle: (context: EventContext & { message:
   container.sasl_server_mechanisms.enable_plain(() => true);
   const receiver_options = { autoaccept: false, credit_window: 1000, max_message_size: 1_048_576 };
   container.options = { receiver_options } as never;
-  const server = container.listen({ port: 0, host: '127.0.0.1', receiver_options, ...(tls === undefined ? {} : { transport: 'tls', ...tls }) } as never);
+  const server = container.listen({ port: wanted, host: '127.0.0.1', receiver_options, ...(tls === undefined ? {} : { transport: 'tls', ...tls }) } as never);
   await new Promise<void>((resolve) => server.on('listening', () => resolve()));
   const { port } = server.address() as AddressInfo;
   /** All connections break. */
@@ -66,7 +71,7 @@ export async function startAzureAmqp(handle: (context: EventContext & { message:
   };
   return {
     container, port, tokens, tokenTypes, reply, cut,
-    connectionString: `Endpoint=sb://127.0.0.1:${port}/;SharedAccessKeyName=${keyName};SharedAccessKey=${key};UseDevelopmentEmulator=true`,
+    connectionString: azureConnectionString(port),
     stop: async () => {
       cut();
       await new Promise((resolve) => server.close(resolve));

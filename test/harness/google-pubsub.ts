@@ -3,6 +3,7 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { jwtVerify } from 'jose';
+import { openJournal } from './journal.ts';
 
 interface Stored {
   messageId: string;
@@ -25,8 +26,11 @@ interface Subscription {
 const refusal = (code: number, status: string, message: string): [number, unknown] => [code, { error: { code, status, message } }];
 const idPattern = /^[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}$/;
 
-/** `auth`: calls need a token that /token gives for an assertion of this server's own service account. */
-export async function startGooglePubSub({ auth = false } = {}) {
+type Entry = { make: 'topics' | 'subscriptions'; name: string; body: Record<string, unknown> } | { publish: string; messages: Stored[] } | { done: string; messageId: string };
+
+/** `auth`: calls need a token that /token gives for an assertion of this server's own service account. `journal`: a file with everything but leases. */
+export async function startGooglePubSub({ auth = false, port = 0, journal: file }: { auth?: boolean; port?: number; journal?: string } = {}) {
+  const journal = openJournal<Entry>(file);
   const topics = new Map<string, Set<string>>();
   const subscriptions = new Map<string, Subscription>();
   const requests: { method: string; path: string; body: Record<string, unknown> }[] = [];
@@ -46,6 +50,12 @@ export async function startGooglePubSub({ auth = false } = {}) {
   function publish(topic: string, messages: Stored[]): void {
     for (const name of topics.get(topic) ?? []) for (const stored of messages) offer(subscriptions.get(name) as Subscription, { stored, attempt: 0 });
   }
+  const make = (kind: 'topics' | 'subscriptions', name: string, body: Record<string, unknown>) => {
+    if (kind === 'topics') return topics.set(name, new Set());
+    const config = body as unknown as Subscription['config'];
+    topics.get(config.topic)?.add(name);
+    return subscriptions.set(name, { config, waiting: [], leased: new Map(), wake: new Set() });
+  };
   /** Messages of an ordering key wait while one of them is out. */
   const lease = (sub: Subscription, most: number) => {
     const out = new Set([...sub.leased.values()].map(({ stored }) => stored.orderingKey).filter((key) => key !== undefined && sub.config.enableMessageOrdering));
@@ -95,15 +105,14 @@ export async function startGooglePubSub({ auth = false } = {}) {
     if (method === 'PUT') {
       if (!idPattern.test(id)) return refusal(400, 'INVALID_ARGUMENT', `Invalid resource name given (name=${name}).`);
       if (exists) return refusal(409, 'ALREADY_EXISTS', `Resource already exists in the project (resource=${id}).`);
-      if (kind === 'topics') topics.set(name, new Set());
-      else {
+      if (kind === 'subscriptions') {
         const config = body as unknown as Subscription['config'];
         const deadline = config.ackDeadlineSeconds ?? 10;
         if (deadline < 10 || deadline > 600) return refusal(400, 'INVALID_ARGUMENT', 'Invalid ack deadline.');
         if (!topics.has(config.topic)) return refusal(404, 'NOT_FOUND', `Resource not found (resource=${config.topic}).`);
-        topics.get(config.topic)?.add(name);
-        subscriptions.set(name, { config, waiting: [], leased: new Map(), wake: new Set() });
       }
+      journal.add({ make: kind as 'topics' | 'subscriptions', name, body });
+      make(kind as 'topics' | 'subscriptions', name, body);
       return [200, { name, ...body }];
     }
     if (!exists) return refusal(404, 'NOT_FOUND', `Resource not found (resource=${id}).`);
@@ -112,14 +121,20 @@ export async function startGooglePubSub({ auth = false } = {}) {
       const messages = body.messages as { data?: string; orderingKey?: string }[];
       if (messages.some(({ data = '' }) => data === '')) return refusal(400, 'INVALID_ARGUMENT', 'Some messages in the publish request is empty.');
       const stored = messages.map((one) => ({ ...one, data: one.data as string, messageId: String(++lastId), publishTime: new Date().toISOString() }));
+      journal.add({ publish: name, messages: stored });
       publish(name, stored);
       return [200, { messageIds: stored.map(({ messageId }) => messageId) }];
     }
     const sub = subscriptions.get(name) as Subscription;
     const ackIds = (body.ackIds ?? []) as string[];
     if (verb === 'pull') return pull(sub, body.maxMessages as number, gone);
-    if (verb === 'acknowledge') for (const ackId of ackIds) sub.leased.delete(ackId);
-    else if (verb === 'modifyAckDeadline') {
+    if (verb === 'acknowledge') {
+      for (const ackId of ackIds) {
+        const one = sub.leased.get(ackId);
+        if (one !== undefined) journal.add({ done: name, messageId: one.stored.messageId });
+        sub.leased.delete(ackId);
+      }
+    } else if (verb === 'modifyAckDeadline') {
       const seconds = body.ackDeadlineSeconds as number;
       for (const ackId of ackIds) {
         const one = sub.leased.get(ackId);
@@ -130,6 +145,17 @@ export async function startGooglePubSub({ auth = false } = {}) {
     for (const wake of sub.wake) wake(); // a key may be free again
     return [200, {}];
   };
+
+  for (const entry of journal.past) {
+    if ('make' in entry) make(entry.make, entry.name, entry.body);
+    else if ('publish' in entry) {
+      publish(entry.publish, entry.messages);
+      lastId += entry.messages.length;
+    } else {
+      const sub = subscriptions.get(entry.done) as Subscription;
+      sub.waiting = sub.waiting.filter(({ stored }) => stored.messageId !== entry.messageId);
+    }
+  }
 
   const server = createServer(async (request, response) => {
     let text = '';
@@ -152,7 +178,7 @@ export async function startGooglePubSub({ auth = false } = {}) {
     return reply(...(await answer(request.method ?? '', path, body, gone.signal)));
   });
   const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
     url: url(),
     topics, subscriptions, requests, failures,

@@ -207,6 +207,13 @@ export async function startMoto() {
   return { ...own, endpoint: `http://127.0.0.1:${port}` };
 }
 
+/** One of our own contract servers (contract-server.ts) as a process: its messages are in a file and outlive kill() and restart(). */
+export async function startContractServer(name: 'google-pubsub' | 'service-bus') {
+  const [port, dir] = [await freePort(), tempDir(name)];
+  const node = resolve(import.meta.dirname, '../../node_modules/.bin/node');
+  return server([node, resolve(import.meta.dirname, 'contract-server.ts'), name, String(port), join(dir, 'journal')], { dir, port });
+}
+
 /** A NATS server with JetStream, which keeps its streams over restart() and kill(); `flags` are given to nats-server. */
 export async function startNats(opts: { flags?: string[] } = {}) {
   const [port, dir] = [await freePort(), tempDir('nats')];

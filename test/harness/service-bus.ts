@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import rhea, { type EventContext, type Message, type Sender } from 'rhea';
 import { type AmqpServerOptions, startAzureAmqp } from './azure-amqp.ts';
+import { openJournal } from './journal.ts';
 
 interface Stored {
   message: Message;
@@ -28,8 +29,16 @@ const maxDeliveries = 10;
 const sessionFilter = 'com.microsoft:session-filter';
 const sessionOf = ({ message }: Stored): string | undefined => (message as { group_id?: string }).group_id;
 
-/** Everything is there at once. `subscriptions`: what is sent to is a topic, and these are its subscriptions; without them it is a queue. */
-export async function startServiceBus({ subscriptions = [] as string[], lockMs = 30_000, ...options }: { subscriptions?: string[]; lockMs?: number } & AmqpServerOptions = {}) {
+/** `message` is what AMQP makes of it, in Base64. */
+type Entry = { store: string; message: string; enqueued: number } | { done: number };
+
+/**
+ * Everything is there at once. `subscriptions`: what is sent to is a topic, and these are its subscriptions; without them it is a queue.
+ * `journal`: a file with everything but locks and numbers of deliveries.
+ */
+export async function startServiceBus({ subscriptions = [] as string[], lockMs = 30_000, journal: file, ...options }: { subscriptions?: string[]; lockMs?: number; journal?: string } & AmqpServerOptions = {}) {
+  const journal = openJournal<Entry>(file);
+  const finished = new Set(journal.past.map((entry) => ('done' in entry ? entry.done : undefined)));
   const queues = new Map<string, Queue>();
   const locked = new Map<string, Locked>();
   const dead: string[] = [];
@@ -67,15 +76,20 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
       if (queue.waiting.length === 0) break;
     }
   };
-  const store = (entity: string, message: Message) => {
+  const store = (entity: string, message: Message, enqueued = new Date()) => {
     sent.push({ entity, message });
     const targets = subscriptions.length > 0 ? subscriptions.map((name) => `${entity}/Subscriptions/${name}`) : [entity];
     for (const name of targets) {
       const queue = queueOf(name);
-      queue.waiting.push({ message, sequence: ++sequence, deliveries: 0, enqueued: new Date() });
+      if (!finished.has(++sequence)) queue.waiting.push({ message, sequence, deliveries: 0, enqueued });
       give(queue);
     }
   };
+  const take = (entity: string, message: Message) => {
+    if (file !== undefined) journal.add({ store: entity, message: Buffer.from(rhea.message.encode(message) as unknown as Uint8Array).toString('base64'), enqueued: Date.now() });
+    store(entity, message);
+  };
+  for (const entry of journal.past) if ('store' in entry) store(entry.store, rhea.message.decode(Buffer.from(entry.message, 'base64') as never) as unknown as Message, new Date(entry.enqueued));
   const again = (id: string) => {
     const one = locked.get(id);
     if (one === undefined) return;
@@ -135,10 +149,10 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
     const refusal = refusals.shift();
     if (refusal !== undefined) return delivery?.reject({ condition: refusal, description: 'asked for by the test' });
     delivery?.accept();
-    if ((delivery as unknown as { format: number }).format !== batchFormat) return store(entity, message);
+    if ((delivery as unknown as { format: number }).format !== batchFormat) return take(entity, message);
     // The library hands over a format it does not know as bytes.
     const { body } = rhea.message.decode(message as unknown as Buffer) as unknown as { body: { content: Buffer | Buffer[] } };
-    for (const part of [body.content].flat()) store(entity, rhea.message.decode(part) as unknown as Message);
+    for (const part of [body.content].flat()) take(entity, rhea.message.decode(part) as unknown as Message);
   }, options);
   const { container } = server;
   container.on('sender_open', ({ sender }: EventContext) => {
@@ -184,7 +198,12 @@ export async function startServiceBus({ subscriptions = [] as string[], lockMs =
     outgoing.update(true, (rhea.message as unknown as Record<string, (fields: object) => { described(): unknown }>)[outcome]?.({}).described());
     then(outgoing.tag.toString('hex'));
   };
-  container.on('accepted', settled('accepted', (id) => void locked.delete(id)));
+  container.on('accepted', settled('accepted', (id) => {
+    const one = locked.get(id);
+    if (one === undefined) return;
+    locked.delete(id);
+    journal.add({ done: one.sequence });
+  }));
   for (const outcome of ['modified', 'released', 'rejected']) container.on(outcome, settled('modified', again));
   return {
     ...server, dead, sent, refusals, sessionLog,
