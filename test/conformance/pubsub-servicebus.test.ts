@@ -132,6 +132,16 @@ describe('pubsub.azure.servicebus', () => {
     await expect(port.bulkPublish?.({ topic: 'bulk', entries, metadata: { maxBulkPubBytes: '200' } }, background)).rejects.toThrow('too large');
   });
 
+  test('what is being sent when the connection breaks is sent again at once', async () => {
+    const port = await open();
+    await publish(port, 'broken', 'first');
+    server.container.once('message', () => server.cut()); // taken, but the sender does not hear of it
+    const began = Date.now();
+    await publish(port, 'broken', 'second');
+    expect(Date.now() - began).toBeLessThan(8000);
+    expect(server.sent.filter(({ entity }) => entity === 'broken')).toHaveLength(3);
+  });
+
   test('a lost connection is made again, for publishing and reading', async () => {
     const port = await open({ timeoutInSec: '2', minConnectionRecoveryInSec: '1', publishInitialRetryIntervalInMs: '50' });
     const seen: string[] = [];

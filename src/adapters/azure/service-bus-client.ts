@@ -5,6 +5,7 @@ import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { pause } from '../../core/pause.ts';
 import { entraCredential } from './entra-credential.ts';
+import { lostConnectionOf } from './service-bus-connection.ts';
 import { createServiceBusEntities, entraAccess, type ServiceBusEntities, sharedAccess } from './service-bus-entities.ts';
 import type { ServiceBusSettings } from './service-bus-settings.ts';
 
@@ -71,13 +72,15 @@ export async function openServiceBus(settings: ServiceBusSettings, host: Host, l
       const sender = await open(entity, prepare);
       const ending = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
       for (let tries = 0, pauseMs = settings.publishInitialRetryIntervalInMs; ; tries++, pauseMs = Math.min(longestPauseMs, pauseMs * pauseGrowth)) {
+        const lost = lostConnectionOf(client);
         try {
-          await sender.sendMessages(message, signal ? { abortSignal: signal } : {});
+          await sender.sendMessages(message, { abortSignal: AbortSignal.any([...(signal ? [signal] : []), lost]) });
           return;
         } catch (error) {
-          const again = mayHelp(error) && tries < settings.publishMaxRetries && !ending.aborted;
-          if (!again) throw failed(error);
-          log.warn(`Could not publish Service Bus message (${String(message.messageId ?? 'nil')}). Retrying...: ${textOf(error)}`);
+          const cause: unknown = lost.aborted && !ending.aborted ? lost.reason : error;
+          const again = (lost.aborted || mayHelp(error)) && tries < settings.publishMaxRetries && !ending.aborted;
+          if (!again) throw failed(cause);
+          log.warn(`Could not publish Service Bus message (${String(message.messageId ?? 'nil')}). Retrying...: ${textOf(cause)}`);
           await pause(pauseMs * (0.5 + Math.random()), ending);
         }
       }
@@ -87,7 +90,7 @@ export async function openServiceBus(settings: ServiceBusSettings, host: Host, l
         const sender = await senderOf(entity, prepare);
         const batch = await sender.createMessageBatch({ maxSizeInBytes });
         for (const message of messages) if (!batch.tryAddMessage(message)) throw new Error('the message is too large');
-        await sender.sendMessages(batch);
+        await sender.sendMessages(batch, { abortSignal: lostConnectionOf(client) });
       } catch (error) {
         throw failed(error);
       }
@@ -99,8 +102,8 @@ export async function openServiceBus(settings: ServiceBusSettings, host: Host, l
   };
 }
 
-/** The library knows which of Service Bus's errors are temporary; upstream's list has some more. */
+/** The library knows which of Service Bus's errors are temporary; upstream's list has some more, and connections that cannot be made (`ECONNREFUSED`). */
 const mayHelp = (error: unknown): boolean => {
   const { retryable, code } = error as { retryable?: boolean; code?: string };
-  return retryable === true || ['MessageLockLost', 'SessionLockLost', 'SessionCannotBeLocked', 'ServiceTimeout', 'ServiceBusy'].includes(code ?? '');
+  return retryable === true || /^E[A-Z_]+$/.test(code ?? '') || ['MessageLockLost', 'SessionLockLost', 'SessionCannotBeLocked', 'ServiceTimeout', 'ServiceBusy'].includes(code ?? '');
 };
