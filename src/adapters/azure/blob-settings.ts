@@ -4,6 +4,7 @@ import { AdapterError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { field } from '../../core/metadata.ts';
+import { azureCloud } from './cloud.ts';
 import { entraAliases, entraFields, type EntraSettings } from './entra-settings.ts';
 import { storageAccount, type StorageAccount, storageKey } from './storage-client.ts';
 
@@ -38,6 +39,7 @@ export async function blobAccount(settings: BlobSettings, host: Host, log: Logge
   const { connectionString, accountName, accountKey, publicAccessLevel } = settings;
   if (connectionString === '' && accountName === '') throw new Error('missing or empty accountName field from metadata');
   if (settings.containerName === '') throw new Error('missing or empty containerName field from metadata');
+  azureCloud(settings.azureEnvironment); // upstream refuses an unknown one, used or not
   const publicAccess = publicAccessLevel === 'none' ? '' : publicAccessLevel;
   if (publicAccess !== '' && publicAccess !== 'blob' && publicAccess !== 'container') throw new Error(`invalid public access level: ${publicAccessLevel}; allowed: [blob container]`);
   if (connectionString !== '') return { account: await connectedAccount(connectionString), publicAccess };

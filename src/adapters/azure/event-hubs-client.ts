@@ -5,6 +5,7 @@ import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { type BlobContainer, blobContainer } from './blob-container.ts';
 import { connectedAccount } from './blob-settings.ts';
+import { azureCloud } from './cloud.ts';
 import { type EntraCredential, entraCredential } from './entra-credential.ts';
 import { type Checkpoints, createCheckpoints } from './event-hubs-checkpoints.ts';
 import { createEventHubsEntities } from './event-hubs-entities.ts';
@@ -33,6 +34,7 @@ const loadBalancingOptions = { strategy: 'greedy', updateIntervalInMs: 10_000, p
 
 export async function openEventHubs(settings: EventHubsSettings, { connectionString, namespace, hub: only }: EventHubsAddress, host: Host, log: Logger): Promise<EventHubs> {
   if (host.tcp === undefined) throw new Error(`Azure Event Hubs needs TCP sockets, which this runtime (${host.runtime}) does not have`);
+  azureCloud(settings.azureEnvironment); // upstream refuses an unknown one, used or not
   const sdk = await import('@azure/event-hubs');
   const credential: EntraCredential | undefined = connectionString !== '' ? undefined : await entraCredential(settings, host, log).catch((error) => {
     throw new Error(`failed to get credentials from Azure AD: ${textOf(error)}`, { cause: error });

@@ -24,6 +24,9 @@ export interface EventHubReaderOptions {
   handle(events: readonly ReceivedEventData[]): Promise<void>;
 }
 
+/** `gone`: the partition is somebody else's. */
+type OwnLane = Lane<ReceivedEventData> & { gone: AbortController };
+
 /** Events (or groups of them) of one partition at the app at once, where their order does not matter. */
 const atOnce = 100;
 const batchSize = 100;
@@ -65,33 +68,36 @@ export async function startEventHubReader(options: EventHubReaderOptions): Promi
 }
 
 async function open({ hub, ordered, bulk, checkpointEvery, retry, log, handle }: EventHubReaderOptions, { client, checkpoints }: Consumer, signal: AbortSignal): Promise<{ close(): Promise<void> }> {
-  const lanes = new Map<string, Lane<ReceivedEventData>>();
-  const laneOf = (context: PartitionContext): Lane<ReceivedEventData> => {
+  const lanes = new Map<string, OwnLane>();
+  const laneOf = (context: PartitionContext): OwnLane => {
     const { partitionId } = context;
     const known = lanes.get(partitionId);
     if (known !== undefined) return known;
-    const made = createLane<ReceivedEventData>({
+    const gone = new AbortController();
+    const left = AbortSignal.any([signal, gone.signal]);
+    const lane = createLane<ReceivedEventData>({
       atOnce: ordered ? 1 : atOnce,
       group: bulk,
       every: checkpointEvery,
       handle: async (events) => {
         try {
           await withRetries(
-            retry, signal,
+            retry, left,
             () => handle(events),
             (error) => log.warn(`Error processing EventHubs events for topic ${hub}. Error: ${textOf(error)}. Retrying...`),
             () => log.warn(`Successfully processed EventHubs events after it previously failed for topic ${hub}`),
           );
           return true;
         } catch (error) {
-          // The service knows no refusal: what the app does not take after all tries is passed over. At the end of the reading it comes again.
-          if (signal.aborted) return false;
+          // The service knows no refusal: what the app does not take after all tries is passed over. Where the reading ends it comes again.
+          if (left.aborted) return false;
           log.error(`Too many failed attempts at processing Eventhubs events for topic ${hub}. Error: ${textOf(error)}`);
           return true;
         }
       },
       checkpoint: (event) => context.updateCheckpoint(event).catch((error) => log.warn(`failed to update checkpoint of partition ${partitionId} of ${hub}: ${textOf(error)}`)),
     });
+    const made = { ...lane, gone };
     lanes.set(partitionId, made);
     return made;
   };
@@ -103,6 +109,8 @@ async function open({ hub, ordered, bulk, checkpointEvery, retry, log, handle }:
         processClose: async (reason, { partitionId }) => {
           const lane = lanes.get(partitionId);
           lanes.delete(partitionId);
+          // Whoever has it now gets these events as well: no more tries here.
+          if (reason === 'OwnershipLost') lane?.gone.abort();
           await lane?.end(reason === 'OwnershipLost');
         },
         processError: async (error, { partitionId }) => {
