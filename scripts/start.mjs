@@ -10,6 +10,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installed } from './installed.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const pinned = join(root, 'node_modules/node/bin/node');
@@ -17,7 +18,9 @@ const built = join(root, 'dist/node.js');
 
 const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
 // `npm ci` wants the packages of foreign platforms in the lock file; a registry that has not all of them leaves such out
-if (!existsSync(join(root, 'node_modules/.package-lock.json')) || !existsSync(pinned)) perform('installing', ['npm', 'ci', ...quiet], ['npm', 'install', '--no-save', ...quiet]);
+const installing = ['npm', 'install', '--no-save', ...quiet];
+if (!existsSync(join(root, 'node_modules/.package-lock.json')) || !existsSync(pinned)) perform('installing', ['npm', 'ci', ...quiet], installing);
+else if (!installed(root)) perform('installing what is new', installing);
 if (!existsSync(built) || newest(join(root, 'src')) > statSync(built).mtimeMs) perform('building', [existsSync(pinned) ? pinned : process.execPath, join(root, 'scripts/build.mjs')]);
 
 const given = process.argv.slice(2);

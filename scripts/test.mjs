@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative, resolve } from 'node:path';
+import { installed } from './installed.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const bin = (name) => join(root, 'node_modules/.bin', name);
@@ -56,11 +57,11 @@ report();
 
 async function install() {
   const arrived = () => existsSync(join(root, 'node_modules/.package-lock.json')) && existsSync(node);
-  if (arrived()) return true;
   const started = Date.now();
+  if (arrived() && installed(root)) return true;
   // `npm ci` wants the packages of foreign platforms in the lock file; a registry that has not all of them leaves such out
   const flags = ['--no-audit', '--no-fund', '--loglevel=error'];
-  const { ok } = await run({ command: ['npm', 'ci', ...flags], minutes: 5 });
+  const ok = !arrived() && (await run({ command: ['npm', 'ci', ...flags], minutes: 5 })).ok;
   const second = ok ? undefined : await run({ command: ['npm', 'install', '--no-save', ...flags], minutes: 5 });
   if (arrived()) return true;
   if (second) console.log(second.output);
