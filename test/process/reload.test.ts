@@ -3,46 +3,15 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { component, count, logged, put, startersOfFile } from '../harness/changing.ts';
 import { freePort } from '../harness/ports.ts';
-import { type Sidecar, startApp, startSidecar } from '../harness/sidecar.ts';
+import type { Sidecar } from '../harness/sidecar.ts';
 
-type Metadata = Record<string, string>;
-const component = (name: string, type: string, metadata: Metadata = {}, more: Record<string, unknown> = {}, root: Record<string, unknown> = {}) =>
-  JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Component', metadata: { name }, spec: { type, version: 'v1', metadata: Object.entries(metadata).map(([key, value]) => ({ name: key, value })), ...more }, ...root });
 const subscription = (name: string, pubsubname: string, topic: string, route: string) =>
   JSON.stringify({ apiVersion: 'dapr.io/v2alpha1', kind: 'Subscription', metadata: { name }, spec: { pubsubname, topic, routes: { default: route } } });
 
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-const sidecarWith = async (options: NonNullable<Parameters<typeof startSidecar>[0]>): Promise<Sidecar> => {
-  const sidecar = await startSidecar(options);
-  ends.push(() => sidecar.stop());
-  return sidecar;
-};
-const appWith = async (handler: Parameters<typeof startApp>[0]) => {
-  const app = await startApp(handler);
-  ends.push(() => app.stop());
-  return app;
-};
-/** Replaces a resource file in one piece; null removes it. */
-function put({ home }: Sidecar, name: string, text: string | null): void {
-  const file = join(home, 'resources', name);
-  if (text === null) rmSync(file, { recursive: true, force: true });
-  else {
-    writeFileSync(join(home, 'new'), text);
-    renameSync(join(home, 'new'), file);
-  }
-}
-const count = (sidecar: Sidecar, text: string) => sidecar.log().split(text).length - 1;
-/** The text stands so many times in the log. */
-async function logged(sidecar: Sidecar, text: string, times = 1, ms = 8000): Promise<void> {
-  for (const end = Date.now() + ms; count(sidecar, text) < times; await sleep(10)) {
-    if (Date.now() > end) throw new Error(`"${text}" is ${count(sidecar, text)} times in the log, not ${times} times:\n${sidecar.log()}`);
-  }
-}
+const { ends, sidecarWith, appWith } = startersOfFile();
 async function until(look: () => Promise<boolean>, ms = 8000): Promise<void> {
   for (const end = Date.now() + ms; !(await look()); await sleep(20)) if (Date.now() > end) throw new Error('it did not come to that');
 }

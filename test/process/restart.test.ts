@@ -1,51 +1,27 @@
 // Restarts inside the process (SIGHUP, resources that only a restart can apply): nothing that is sent to the sidecar is refused, cut or lost.
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { component, count, logged, put, startersOfFile } from '../harness/changing.ts';
 import { freePort } from '../harness/ports.ts';
-import { type Runtime, type Sidecar, startApp, startSidecar } from '../harness/sidecar.ts';
+import type { Runtime, Sidecar } from '../harness/sidecar.ts';
 
-const component = (name: string, type: string, metadata: Record<string, string> = {}, more: Record<string, unknown> = {}) =>
-  JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Component', metadata: { name }, spec: { type, version: 'v1', metadata: Object.entries(metadata).map(([key, value]) => ({ name: key, value })), ...more } });
 const configuration = (spec: Record<string, unknown>) => JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Configuration', metadata: { name: 'c' }, spec });
 const resiliency = (timeout: string) => JSON.stringify({ apiVersion: 'dapr.io/v1alpha1', kind: 'Resiliency', metadata: { name: 'r' }, spec: { policies: { timeouts: { t: timeout } }, targets: { apps: { nobody: { timeout: 't' } } } } });
 
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-const sidecarWith = async (options: NonNullable<Parameters<typeof startSidecar>[0]>): Promise<Sidecar> => {
-  const sidecar = await startSidecar(options);
-  ends.push(() => sidecar.stop());
-  return sidecar;
-};
-const appWith = async (handler: Parameters<typeof startApp>[0]) => {
-  const app = await startApp(handler);
-  ends.push(() => app.stop());
-  return app;
-};
+const { ends, sidecarWith, appWith } = startersOfFile();
 /** A folder of its own for what two sidecars share. */
 const folder = (): string => {
   const path = mkdtempSync(join(tmpdir(), 'outrigger-restart-'));
   ends.push(async () => rmSync(path, { recursive: true, force: true }));
   return path;
 };
-const put = ({ home }: Sidecar, name: string, text: string): void => {
-  writeFileSync(join(home, 'new'), text);
-  renameSync(join(home, 'new'), join(home, 'resources', name));
-};
-const count = (sidecar: Sidecar, text: string) => sidecar.log().split(text).length - 1;
 const ready = 'dapr initialized. Status: Running';
-async function logged(sidecar: Sidecar, text: string, times = 1, ms = 8000): Promise<void> {
-  for (const end = Date.now() + ms; count(sidecar, text) < times; await sleep(5)) {
-    if (Date.now() > end) throw new Error(`"${text}" is ${count(sidecar, text)} times in the log, not ${times} times:\n${sidecar.log()}`);
-  }
-}
 async function until(look: () => boolean, ms = 5000): Promise<void> {
   for (const end = Date.now() + ms; !look() && Date.now() < end; ) await sleep(10);
 }
