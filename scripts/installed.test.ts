@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { installed } from './installed.mjs';
+
+const { installed } = (await import('./installed.mjs' as string)) as { installed(root: string): boolean };
 
 test('what a pull brought is missing, what is optional is not', () => {
   const root = mkdtempSync(join(tmpdir(), 'outrigger-installed-'));
