@@ -16,7 +16,7 @@ export async function startAzurite(service: 'blob' | 'queue', tls?: { cert: stri
   // Azurite wants a newer Node than the oldest we run on.
   const node = join(packages, '.bin/node');
   const running = start([node, join(packages, `azurite/dist/src/${service}/main.js`), `--${service}Host`, '127.0.0.1', `--${service}Port`, String(port), '--location', folder, '--silent', '--disableProductStyleUrl', '--skipApiVersionCheck', ...(tls === undefined ? [] : ['--oauth', 'basic', '--cert', tls.cert, '--key', tls.key])], { cwd: folder });
-  await Promise.race([waitForPort(port, 30_000), running.exited.then(() => { throw new Error(`azurite ended: ${running.log()}`); })]);
+  await Promise.race([waitForPort(port, 60_000), running.exited.then(() => { throw new Error(`azurite ended: ${running.log()}`); })]);
   return {
     endpoint: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     stop: async () => {

@@ -24,8 +24,9 @@ export interface EventHubs {
   close(): Promise<void>;
 }
 
-/** Upstream's client tries as often, and waits as long in between. */
+/** Upstream's client tries as often, and waits as long in between; for reading, which is tried for ever, the waits are shorter. */
 const retryOptions = { maxRetries: 3, retryDelayInMs: 4000, maxRetryDelayInMs: 120_000, mode: 0 /* exponential */ };
+const readingRetryOptions = { ...retryOptions, retryDelayInMs: 1000 };
 /** The library does not see that a connection broke under an event: it is sent again after this time. */
 const sendTimeoutMs = 15_000;
 const storageRetries = 3;
@@ -95,7 +96,7 @@ export async function openEventHubs(settings: EventHubsSettings, { connectionStr
         await entities.hub(hub);
         await entities.consumerGroup(group, hub);
       }
-      const options = { retryOptions, loadBalancingOptions };
+      const options = { retryOptions: readingRetryOptions, loadBalancingOptions };
       const client = credential === undefined ? new sdk.EventHubConsumerClient(group, connectionString, hub, checkpoints, options) : new sdk.EventHubConsumerClient(group, namespace, hub, credential, checkpoints, options);
       return { client, checkpoints };
     },

@@ -112,10 +112,12 @@ async function open({ hub, ordered, bulk, checkpointEvery, retry, log, handle }:
           // Whoever has it now gets these events as well: no more tries here.
           if (reason === 'OwnershipLost') lane?.gone.abort();
           await lane?.end(reason === 'OwnershipLost');
+          // The library gave up on an error it takes for final, such as a name that is not found. Without an owner the partition is taken up again in the next round, else only when the ownership is over.
+          if (reason !== 'OwnershipLost' && !signal.aborted) await giveBack(client, checkpoints, partitionId).catch((error) => log.warn(`could not give back partition ${partitionId} of ${hub}: ${textOf(error)}`));
         },
         processError: async (error, { partitionId }) => {
           if ((error as { code?: string }).code === 'ReceiverDisconnectedError') log.debug(`Client lost ownership of partition ${partitionId} for topic ${hub}`);
-          else log.error(`Error from event processor${partitionId === '' ? '' : ` of partition ${partitionId}`}: ${textOf(error)}`);
+          else log.error(`Error from event processor${partitionId === '' ? '' : ` of partition ${partitionId}`}: ${said(error)}`);
         },
       },
       { maxBatchSize: Math.max(batchSize, bulk.size), maxWaitTimeInSeconds: maxWaitSeconds, skipParsingBodyAsJson: true, ...(Object.keys(startPosition).length === 0 ? {} : { startPosition }) },
@@ -132,6 +134,17 @@ async function open({ hub, ordered, bulk, checkpointEvery, retry, log, handle }:
     await client.close().catch(() => undefined);
     throw error;
   }
+}
+
+/** A connection that failed on all addresses of a name has nothing to say by itself. */
+function said(error: Error): string {
+  const { errors = [], code } = error as { errors?: unknown[]; code?: string };
+  return textOf(error) || errors.map(textOf).join('; ') || code || error.name;
+}
+
+async function giveBack({ identifier }: EventHubConsumerClient, checkpoints: Checkpoints, partitionId: string): Promise<void> {
+  const own = (await checkpoints.listOwnership('', '', '')).filter((one) => one.partitionId === partitionId && one.ownerId === identifier);
+  await checkpoints.claimOwnership(own.map((one) => ({ ...one, ownerId: '' })));
 }
 
 /**
