@@ -203,7 +203,8 @@ export async function startMosquitto(opts: { persist?: boolean; settings?: strin
 /** Moto: AWS's services in memory, all behind one address; any access key will do. Regions and accounts are kept apart. */
 export async function startMoto() {
   const [port, dir] = [await freePort(), tempDir('moto')];
-  const own = await server([program('moto_server', 'moto'), '-H', '127.0.0.1', '-p', String(port)], { dir, port });
+  const beside = join(dirname(program('moto_server', 'moto')), 'python3');
+  const own = await server([existsSync(beside) ? beside : 'python3', resolve(import.meta.dirname, 'moto-server.py'), '-H', '127.0.0.1', '-p', String(port)], { dir, port });
   return { ...own, endpoint: `http://127.0.0.1:${port}` };
 }
 
@@ -276,5 +277,5 @@ export async function startKafka(opts: { settings?: string[] } = {}) {
   const java = [program('java', 'kafka'), '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx384m', '-cp', join(kafkaJars, '*')];
   const scram = ['256', '512'].flatMap((bits) => ['--add-scram', `SCRAM-SHA-${bits}=[name=alice,password=secret]`]);
   await promisify(execFile)(java[0] as string, [...java.slice(1), 'kafka.tools.StorageTool', 'format', '-t', 'b3V0cmlnZ2VyLXRlc3QtMQ', '-c', file, ...scram]);
-  return { ...(await server([...java, 'kafka.Kafka', file], { dir, port, patience: 60_000 })), sasl, brokers: `127.0.0.1:${port}` };
+  return { ...(await server([...java, 'kafka.Kafka', file], { dir, port, patience: 180_000 })), sasl, brokers: `127.0.0.1:${port}` };
 }
