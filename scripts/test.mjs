@@ -28,7 +28,7 @@ const stages = {
   types: { command: [node, bin('tsc'), '--noEmit'], minutes: 4 },
   imports: { command: existsSync(importCheck) ? [node, importCheck] : undefined, minutes: 1 },
   build: { command: ['npm', 'run', '--silent', 'build'], minutes: 4 },
-  suites: { command: vitest('suites'), minutes: 8, live: true, count: countSuites, again: suitesAgain },
+  suites: { command: vitest('suites'), minutes: 9, live: true, count: countSuites, again: suitesAgain },
   wire: { command: [node, join(root, 'test/wire/run.ts'), '--jobs', '4', '--minutes', '5', '--again', '--report', join(reports, 'wire')], minutes: 6, live: true, count: countWire },
 };
 const quick = ['lint', 'types', 'imports', 'build'];
