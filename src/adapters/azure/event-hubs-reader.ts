@@ -3,7 +3,7 @@ import type { EventHubConsumerClient, EventPosition, PartitionContext, ReceivedE
 import { textOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { pause } from '../../core/pause.ts';
-import { type RetryPolicy, withRetries } from '../kafka/retry.ts';
+import { type RetryPolicy, withRetries } from '../retry-policy.ts';
 import type { Checkpoints } from './event-hubs-checkpoints.ts';
 import type { Consumer, EventHubs } from './event-hubs-client.ts';
 import { createLane, type Lane } from './event-hubs-lane.ts';

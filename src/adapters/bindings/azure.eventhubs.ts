@@ -5,7 +5,7 @@ import { openEventHubs } from '../azure/event-hubs-client.ts';
 import { bytesOf, metadataOf } from '../azure/event-hubs-event.ts';
 import { startEventHubReader } from '../azure/event-hubs-reader.ts';
 import { eventHubsAddress, eventHubsBindingMetadata, missingForReading } from '../azure/event-hubs-settings.ts';
-import { retryPolicy } from '../kafka/retry.ts';
+import { retryPolicy } from '../retry-policy.ts';
 
 export default defineBinding({
   type: 'bindings.azure.eventhubs',

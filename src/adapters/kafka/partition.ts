@@ -2,7 +2,7 @@
 import { textOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { dataOf, metadataOf, type StoredRecord } from './record.ts';
-import { withRetries } from './retry.ts';
+import { withRetries } from '../retry-policy.ts';
 import type { KafkaSettings } from './settings.ts';
 
 export interface KafkaEvent {

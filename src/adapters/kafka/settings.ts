@@ -2,7 +2,7 @@
 import type { Logger } from '../../core/log.ts';
 import { field, MetadataError, parseBool, type Properties, property, schema } from '../../core/metadata.ts';
 import { type AwsSettings, awsFields } from '../aws/settings.ts';
-import { type RetryPolicy, retryPolicy } from './retry.ts';
+import { type RetryPolicy, retryPolicy } from '../retry-policy.ts';
 import type { RegistrySettings } from './schema-registry.ts';
 
 const { endpoint: _, ...credentialFields } = awsFields;

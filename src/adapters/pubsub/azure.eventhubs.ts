@@ -7,7 +7,7 @@ import { openEventHubs } from '../azure/event-hubs-client.ts';
 import { bytesOf, metadataOf } from '../azure/event-hubs-event.ts';
 import { type EventHubReaderOptions, startEventHubReader } from '../azure/event-hubs-reader.ts';
 import { eventHubsAddress, eventHubsMetadata, missingForReading } from '../azure/event-hubs-settings.ts';
-import { retryPolicy } from '../kafka/retry.ts';
+import { retryPolicy } from '../retry-policy.ts';
 
 const usual = { count: 100, awaitMs: 10_000 };
 

@@ -1,6 +1,6 @@
 // The pauses between tries of one message that `backOff…` metadata describes (dapr/kit retry/retry.go).
-import { MetadataError } from '../../core/metadata.ts';
-import { pause } from '../../core/pause.ts';
+import { MetadataError } from '../core/metadata.ts';
+import { pause } from '../core/pause.ts';
 
 export interface RetryPolicy {
   exponential: boolean;
