@@ -129,6 +129,17 @@ describe('connections', () => {
   });
 });
 
+it('a client that is closed leaves nobody waiting', async () => {
+  const server = createServer(() => {});
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  ends.push(() => server.close());
+  const client = createNodeHttpClient();
+  const waiting = failure(client.send({ method: 'GET', origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, path: '/', headers: [] }));
+  await sleep(20);
+  await client.close();
+  expect(await waiting).toBe('aborted: context canceled');
+});
+
 describe('requests', () => {
   const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
   const sent = async (more: Partial<HttpRequest>) => {

@@ -138,7 +138,10 @@ export class Http1Line implements Line, LineController {
     }
   }
 
-  close(): void { this.#drop(); }
+  close(): void {
+    if (this.#handler === undefined) this.#drop();
+    else this.#fail(new HttpFailure('aborted', 'context canceled'));
+  }
   pause(): void {
     this.#paused = true;
     this.#socket?.pause();
