@@ -77,6 +77,7 @@ export const tricks: Record<string, Trick> = {
         socket.write(`X-${i}: ${'x'.repeat(900)}\r\n`);
         if (i % 10 === 0) await turn();
       }
+      socket.end();
     },
   },
   endlessLine: {
