@@ -126,6 +126,11 @@ function repeatedHeadersOf(list: RawHeaders): Headers {
 
 async function answerOf(response: Response, method: string, undone: readonly string[]): Promise<HttpResponse> {
   const { status } = response;
+  if (status === 101) {
+    // Deno hands it over; nobody asked for it, and the caller's connection is not to be switched
+    response.body?.cancel().catch(() => undefined);
+    throw new HttpFailure('other', 'net/http: HTTP/1.x transport connection broken: unexpected 101 Switching Protocols');
+  }
   const headers: RawHeaders = [];
   let cookies = false;
   let length: string | undefined;

@@ -114,6 +114,7 @@ function problem(heard: Heard, id: string, trick: string, body: string, left: bo
   }
   if (heard.body.includes('evil') || JSON.stringify(heard.headers).includes('evil')) return 'an answer to a call that was not made';
   if (heard.headers['transfer-encoding'] !== undefined && heard.headers['content-length'] !== undefined) return 'two lengths';
+  if (heard.status === 101) return 'a switch nobody asked for';
   if (left || !ours) return undefined;
   if (answered === 'whole' && heard.status === 500 && /: (EOF|read tcp \S+ read: connection reset by peer|write tcp \S+ write: broken pipe)"}$/.test(heard.body)) return unlucky;
   if (answered === 'whole') return heard.status === 200 && !heard.cut && heard.body === body ? undefined : 'not what the app said';
