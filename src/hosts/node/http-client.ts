@@ -15,7 +15,7 @@ const connectTimeoutMs = 15_000;
 const keepAliveMs = 5_000;
 /** What Node's own client takes where nobody says. */
 const usualHeaderBytes = 16 * 1024;
-/** Connections to one place, kept alive and opened again as needed. Nothing is sent twice: a request that was cut may have had its effect. */
+/** Connections to one place, kept alive and opened again as needed. What may have had an effect is not sent twice. */
 interface Origin {
   readonly maxHeaderBytes: number;
   take(): Line | undefined;

@@ -64,6 +64,8 @@ const gottenNames = new Set<string>();
 const mostNames = 1000;
 /** Of this hop, or said by the line itself. */
 const ownNames = new Set(['connection', 'content-length', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade']);
+/** Without a body, they are repeated on a new connection where the old one ends before it has answered (net/http, shouldRetryRequest). */
+const repeatable = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 const withPayload = new Set(['POST', 'PUT', 'PATCH']);
 
 type Reading = 'head' | 'length' | 'chunked' | 'close';
@@ -84,6 +86,8 @@ export class Http1Line implements Line, LineController {
   #left = 0;
   #chunk: Chunk = 'size';
   #gotBytes = false;
+  /** The request's head, where it may be sent once more: it went out on a connection that had been idle, and does nothing twice. */
+  #repeat = '';
   #closes = false;
   #paused = false;
   /** The request's body as a stream, until all of it is sent. */
@@ -117,6 +121,7 @@ export class Http1Line implements Line, LineController {
       return;
     }
     if (this.#socket !== undefined && second - this.#idleSince >= this.#keepAlive - 1) this.#drop();
+    this.#repeat = this.#socket !== undefined && body === null && repeatable.has(method) ? head : '';
     const socket = this.#socket ?? this.#open();
     if (body === null) socket.write(head, 'latin1');
     // as many bytes as characters: plain ASCII
@@ -197,6 +202,12 @@ export class Http1Line implements Line, LineController {
     if (this.#handler === undefined) {
       this.#drop();
       this.#options.onIdleClosed();
+    } else if (this.#repeat !== '' && !this.#gotBytes) {
+      // the server closed it while the request was on its way: no fault of the request
+      this.#drop();
+      const head = this.#repeat;
+      this.#repeat = '';
+      this.#open().write(head, 'latin1');
     } else if (error === undefined && this.#reading === 'close') this.#end(true);
     else this.#fail(error ?? new HttpFailure('reset', this.#gotBytes ? 'unexpected EOF' : 'EOF'));
   }
