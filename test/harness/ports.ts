@@ -16,7 +16,7 @@ process.on('exit', () => {
 export async function freePort(): Promise<number> {
   mkdirSync(folder, { recursive: true });
   for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const port = 10_100 + Math.floor(Math.random() * 22_000); // fetch refuses 10080
     if (take(join(folder, String(port))) && (await canListen(port))) return port;
   }
 }
