@@ -98,9 +98,12 @@ write('package.json', '{"type":"module","private":true}\n');
 write('deno.json', '{"unstable":["no-legacy-abort"]}\n');
 const resources = readdirSync(join(root, 'deploy/worker')).filter((file) => /\.ya?ml$/.test(file)).sort();
 write('resources.yaml', resources.map((file) => readFileSync(join(root, 'deploy/worker', file), 'utf8')).join('---\n'));
+/** Files of the worker: what asks for Node's modules there asks in vain, and only when it is used. */
+const ofWorker = new Set(worker.outputFiles.map(({ path }) => relative(dist, path).replaceAll('\\', '/')));
 for (const { name, text } of outside) {
   const toCore = posix.relative(posix.dirname(name), 'core.js');
-  write(name, withRequire(text.replaceAll(`"${coreName}"`, `"${toCore.startsWith('.') ? toCore : `./${toCore}`}"`).replaceAll('__CORE_SHA256__', sha256)));
+  const complete = ofWorker.has(name) ? (same) => same : withRequire;
+  write(name, complete(text.replaceAll(`"${coreName}"`, `"${toCore.startsWith('.') ? toCore : `./${toCore}`}"`).replaceAll('__CORE_SHA256__', sha256)));
 }
 if (existsSync(dist)) renameSync(dist, old);
 renameSync(fresh, dist);
