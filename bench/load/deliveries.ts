@@ -36,11 +36,18 @@ export function listenForDeliveries(port: number, onDelivery: (seq: number) => v
   return new Promise((done) => server.listen(port, '127.0.0.1', () => done({ close })));
 }
 
+/** Where each of these ends in the text. (Expressions would cost the generator more than the sidecar has to do.) */
+function after(text: string, what: string): number[] {
+  const places: number[] = [];
+  for (let at = text.indexOf(what); at >= 0; at = text.indexOf(what, at)) places.push((at += what.length));
+  return places;
+}
+
 /** Every entry of a bulk delivery is a success. */
 function batch(body: string): { answer: string; seqs: number[] } {
-  const statuses = [...body.matchAll(/"entryId":"([^"]+)"/g)].map(([, id]) => `{"entryId":"${id}","status":"SUCCESS"}`);
+  const statuses = after(body, '"entryId":"').map((at) => `{"entryId":"${body.slice(at, body.indexOf('"', at))}","status":"SUCCESS"}`);
   const json = `{"statuses":[${statuses.join(',')}]}`;
-  return { answer: `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`, seqs: [...body.matchAll(/"seq":1(\d{9})/g)].map(([, seq]) => Number(seq)) };
+  return { answer: `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`, seqs: after(body, mark).map((at) => Number(body.slice(at, at + 9))) };
 }
 
 /** A request that publishes messages of about a kilobyte, with places for their sequence numbers; `numbered` writes them in. */
