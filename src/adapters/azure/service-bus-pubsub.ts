@@ -10,6 +10,7 @@ import { bytesOf, metadataOf, toServiceBus } from './service-bus-message.ts';
 import { startServiceBusReader } from './service-bus-reader.ts';
 import { sessionSettings, startServiceBusSessions } from './service-bus-sessions.ts';
 import { checkServiceBus, type ServiceBusSettings } from './service-bus-settings.ts';
+import { createOpenReaders } from '../open-readers.ts';
 
 export interface ServiceBusKind<S> {
   /** What the log calls it. */
@@ -30,28 +31,19 @@ export async function openServiceBusPubSub<S extends ServiceBusSettings>(kind: S
   const settings = checkServiceBus(given, properties, log);
   const bus = await openServiceBus(settings, host, log);
   const consumerID = (properties.consumerID ?? '').trim() || appId;
-  const readers = new Set<{ close(): Promise<void> }>();
+  const readers = createOpenReaders();
   let closed = false;
   const alive = () => {
     if (closed) throw new AdapterError('invalid', 'component is closed');
   };
   const prepareFor = (topic: string) => () => kind.prepare(bus, topic);
-  const kept = (reader: { close(): Promise<void> }): Subscription => {
-    readers.add(reader);
-    return {
-      close: async () => {
-        readers.delete(reader);
-        await reader.close();
-      },
-    };
-  };
   const subscribe = async ({ topic, metadata }: SubscribeRequest, handler: MessageHandler): Promise<Subscription> => {
     alive();
     const entity = `${kind.name} ${topic}`;
     const handle = (message: ServiceBusReceivedMessage, context: CallContext) => handler({ topic, data: bytesOf(message), metadata: metadataOf(message) }, context);
     const sessions = kind.sessions && sessionSettings(metadata);
-    if (kind.sessions === undefined || sessions === undefined) return kept(startServiceBusReader({ receiver: await kind.receiver(bus, topic, settings, consumerID), settings, log, entity, handle }));
-    return kept(startServiceBusSessions({
+    if (kind.sessions === undefined || sessions === undefined) return readers.keep(startServiceBusReader({ receiver: await kind.receiver(bus, topic, settings, consumerID), settings, log, entity, handle }));
+    return readers.keep(startServiceBusSessions({
       ...sessions, settings, log, entity,
       accept: await kind.sessions(bus, topic, consumerID),
       together: 1,
@@ -80,7 +72,7 @@ export async function openServiceBusPubSub<S extends ServiceBusSettings>(kind: S
       const settingsOf = kind.sessions && sessionSettings(metadata);
       if (kind.sessions === undefined || settingsOf === undefined) return subscribeInBatches({ request, handler, immediate: false, subscribe: (single) => subscribe(request, single) });
       alive();
-      return kept(startServiceBusSessions({
+      return readers.keep(startServiceBusSessions({
         ...settingsOf, settings, log,
         accept: await kind.sessions(bus, topic, consumerID),
         entity: `${kind.name} ${topic}`,
@@ -97,7 +89,7 @@ export async function openServiceBusPubSub<S extends ServiceBusSettings>(kind: S
     },
     close: async () => {
       closed = true;
-      await Promise.all([...readers].map((reader) => reader.close()));
+      await readers.close();
       await bus.close();
     },
   };

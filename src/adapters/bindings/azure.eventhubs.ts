@@ -6,6 +6,7 @@ import { bytesOf, metadataOf } from '../azure/event-hubs-event.ts';
 import { startEventHubReader } from '../azure/event-hubs-reader.ts';
 import { eventHubsAddress, eventHubsBindingMetadata, missingForReading } from '../azure/event-hubs-settings.ts';
 import { retryPolicy } from '../retry-policy.ts';
+import { createOpenReaders } from '../open-readers.ts';
 
 export default defineBinding({
   type: 'bindings.azure.eventhubs',
@@ -19,7 +20,7 @@ export default defineBinding({
     const { hub } = address;
     const retry = retryPolicy(settings);
     const hubs = await openEventHubs(settings, address, host, log);
-    const readers = new Set<{ close(): Promise<void> }>();
+    const readers = createOpenReaders();
     return {
       operations: ['create'],
       invoke: async ({ data, metadata: { partitionKey, contentType } }, { signal }) => {
@@ -39,16 +40,10 @@ export default defineBinding({
             if (event !== undefined) await handler({ data: bytesOf(event), metadata: metadataOf(event, settings.getAllMessageProperties) }, background);
           },
         });
-        readers.add(reader);
-        return {
-          close: async () => {
-            readers.delete(reader);
-            await reader.close();
-          },
-        };
+        return readers.keep(reader);
       },
       close: async () => {
-        await Promise.all([...readers].map((reader) => reader.close()));
+        await readers.close();
         await hubs.close();
       },
     };

@@ -12,6 +12,7 @@ import { storageAccount, type StorageAnswer, storageCall, type StorageRequest } 
 import { elementsOf, escapeXml, fieldOf } from '../azure/storage-xml.ts';
 import { ttlOf } from './ttl.ts';
 import { unquote } from './unquote.ts';
+import { createOpenReaders } from '../open-readers.ts';
 
 const usualTtlSeconds = 600;
 /** After a failed look into the queue; daprd looks again at once, for ever. */
@@ -76,7 +77,7 @@ export default defineBinding({
       return true;
     };
 
-    const readers = new Set<{ close(): Promise<void> }>();
+    const readers = createOpenReaders();
     return {
       operations: ['create'],
       invoke: async ({ data, metadata: wanted }, { signal }) => {
@@ -111,17 +112,14 @@ export default defineBinding({
             }
           }
         })();
-        const reader = {
+        return readers.keep({
           close: async () => {
-            readers.delete(reader);
             stop.abort();
             await running;
           },
-        };
-        readers.add(reader);
-        return reader;
+        });
       },
-      close: async () => void (await Promise.all([...readers].map((reader) => reader.close()))),
+      close: readers.close,
     };
   },
 });

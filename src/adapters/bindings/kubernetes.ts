@@ -6,6 +6,7 @@ import { goStringify, utf8 } from '../../core/go-json.ts';
 import { field, schema } from '../../core/metadata.ts';
 import { connectKubernetes } from '../kubernetes/client.ts';
 import { type KubernetesObject, runInformer } from '../kubernetes/informer.ts';
+import { createOpenReaders } from '../open-readers.ts';
 
 export default defineBinding({
   type: 'bindings.kubernetes',
@@ -26,7 +27,7 @@ export default defineBinding({
     const client = await connectKubernetes(host, kubeconfigPath).catch((error) => {
       throw new Error(`failed to initialize Kubernetes client: ${textOf(error)}`, { cause: error });
     });
-    const readers = new Set<{ close(): Promise<void> }>();
+    const readers = createOpenReaders();
     return {
       read: async (handler: EventHandler) => {
         const stop = new AbortController();
@@ -38,17 +39,14 @@ export default defineBinding({
           remove: (before: KubernetesObject) => tell('delete', eventJson(before), eventJson({})),
         };
         const running = runInformer({ client, path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/events`, changes, resyncMs: resyncPeriod, log, signal: stop.signal });
-        const reader = {
+        return readers.keep({
           close: async () => {
-            readers.delete(reader);
             stop.abort();
             await running;
           },
-        };
-        readers.add(reader);
-        return reader;
+        });
       },
-      close: async () => void (await Promise.all([...readers].map((reader) => reader.close()))),
+      close: readers.close,
     };
   },
 });

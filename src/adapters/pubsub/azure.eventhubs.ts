@@ -8,6 +8,7 @@ import { bytesOf, metadataOf } from '../azure/event-hubs-event.ts';
 import { type EventHubReaderOptions, startEventHubReader } from '../azure/event-hubs-reader.ts';
 import { eventHubsAddress, eventHubsMetadata, missingForReading } from '../azure/event-hubs-settings.ts';
 import { retryPolicy } from '../retry-policy.ts';
+import { createOpenReaders } from '../open-readers.ts';
 
 const usual = { count: 100, awaitMs: 10_000 };
 
@@ -23,7 +24,7 @@ export default definePubSub({
     const retry = retryPolicy(settings);
     const hubs = await openEventHubs(settings, address, host, log);
     const group = settings.consumerGroup || settings.consumerID.trim() || appId;
-    const readers = new Set<Subscription>();
+    const readers = createOpenReaders();
     let closed = false;
     const alive = () => {
       if (closed) throw new AdapterError('invalid', 'component is closed');
@@ -35,14 +36,7 @@ export default definePubSub({
       if (missing !== undefined) throw new AdapterError('invalid', missing);
       const every = Number(metadata.checkPointFrequencyPerPartition);
       const reader = await startEventHubReader({ ...options, hubs, hub: topic, group, retry, log, ordered: settings.enableInOrderMessageDelivery, checkpointEvery: Number.isSafeInteger(every) && metadata.checkPointFrequencyPerPartition !== '' && every >= 0 ? every : 1 });
-      const subscription = {
-        close: async () => {
-          readers.delete(subscription);
-          await reader.close();
-        },
-      };
-      readers.add(subscription);
-      return subscription;
+      return readers.keep(reader);
     };
     const withProperties = ({ metadata }: SubscribeRequest) => isTruthy(metadata.requireAllProperties) || settings.getAllMessageProperties;
     return {
@@ -79,7 +73,7 @@ export default definePubSub({
         }),
       close: async () => {
         closed = true;
-        await Promise.all([...readers].map((reader) => reader.close()));
+        await readers.close();
         await hubs.close();
       },
     };

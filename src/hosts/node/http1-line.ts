@@ -112,9 +112,10 @@ export class Http1Line implements Line, LineController {
     this.#paused = false;
     handler.onStart(this);
     if (this.#handler !== handler) return; // it was given up already
+    const length = lengthOf(body, headers);
     let head: string;
     try {
-      head = headOf(this.#options, method, path, headers, body);
+      head = headOf(this.#options, method, path, headers, body, length);
     } catch (error) {
       this.#handler = undefined;
       handler.onError(error as Error);
@@ -125,16 +126,11 @@ export class Http1Line implements Line, LineController {
     const socket = this.#socket ?? this.#open();
     if (body === null) socket.write(head, 'latin1');
     // as many bytes as characters: plain ASCII
-    else if (typeof body === 'string' && Buffer.byteLength(body) === body.length) socket.write(head + body, 'latin1');
+    else if (typeof body === 'string' && length === body.length) socket.write(head + body, 'latin1');
     else if (body instanceof ReadableStream) {
       socket.write(head, 'latin1');
-      void this.#send(socket, body, lengthIn(headers));
-    } else if (typeof body === 'string') {
-      socket.cork();
-      socket.write(head, 'latin1');
-      socket.write(body);
-      socket.uncork();
-    } else if (body.length <= oneWrite) socket.write(head + Buffer.prototype.latin1Slice.call(body, 0, body.length), 'latin1');
+      void this.#send(socket, body, length);
+    } else if (typeof body !== 'string' && body.length <= oneWrite) socket.write(head + Buffer.prototype.latin1Slice.call(body, 0, body.length), 'latin1');
     else {
       socket.cork();
       socket.write(head, 'latin1');
@@ -397,11 +393,10 @@ function tick(): void {
 const malformed = (what: string) => new Error(`net/http: HTTP/1.x transport connection broken: ${what}`);
 
 /** Throws where a part of it would not be one line of text. */
-function headOf({ host, port }: LineOptions, method: string, path: string, headers: RawHeaders, body: LineRequest['body']): string {
+function headOf({ host, port }: LineOptions, method: string, path: string, headers: RawHeaders, body: LineRequest['body'], length: number | undefined): string {
   if (!token.test(method)) throw new Error(`net/http: invalid method ${JSON.stringify(method)}`);
   if (!target.test(path)) throw new Error(`net/http: invalid request target ${JSON.stringify(path)}`);
   let hasHost = false;
-  let length: number | undefined;
   let fields = '';
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
@@ -409,10 +404,7 @@ function headOf({ host, port }: LineOptions, method: string, path: string, heade
     if (!sentNames.has(name)) {
       if (!token.test(name)) throw new Error(`net/http: invalid header field name ${JSON.stringify(name)}`);
       const lower = name.toLowerCase();
-      if (ownNames.has(lower)) {
-        if (lower === 'content-length') length = declared(value);
-        continue;
-      }
+      if (ownNames.has(lower)) continue;
       if (lower === 'host') hasHost = true;
       else if (sentNames.size < mostNames) sentNames.add(name);
     }
@@ -421,13 +413,15 @@ function headOf({ host, port }: LineOptions, method: string, path: string, heade
   }
   const start = hasHost ? `${method} ${path} HTTP/1.1\r\n${fields}` : `${method} ${path} HTTP/1.1\r\nHost: ${host.includes(':') ? `[${host}]` : host}:${port}\r\n${fields}`;
   if (body === null) return withPayload.has(method) ? `${start}Content-Length: 0\r\n\r\n` : `${start}\r\n`;
-  if (typeof body === 'string') return `${start}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
-  if (body instanceof ReadableStream) return length === undefined ? `${start}Transfer-Encoding: chunked\r\n\r\n` : `${start}Content-Length: ${length}\r\n\r\n`;
-  return `${start}Content-Length: ${body.length}\r\n\r\n`;
+  return length === undefined ? `${start}Transfer-Encoding: chunked\r\n\r\n` : `${start}Content-Length: ${length}\r\n\r\n`;
 }
 
 const declared = (value: string): number | undefined => (/^\d{1,15}$/.test(value) ? Number(value) : undefined);
-function lengthIn(headers: RawHeaders): number | undefined {
+/** How many bytes the body has; of a stream what the headers say, undefined where they say nothing. */
+function lengthOf(body: LineRequest['body'], headers: RawHeaders): number | undefined {
+  if (body === null) return 0;
+  if (typeof body === 'string') return Buffer.byteLength(body);
+  if (!(body instanceof ReadableStream)) return body.length;
   for (let i = 0; i < headers.length; i += 2) if ((headers[i] as string).length === 14 && (headers[i] as string).toLowerCase() === 'content-length') return declared(headers[i + 1] as string);
   return undefined;
 }
