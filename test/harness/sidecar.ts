@@ -28,7 +28,8 @@ export type SidecarOptions = {
 };
 
 const root = resolve(import.meta.dirname, '../..');
-const binary = (name: string) => join(root, 'node_modules/.bin', name);
+/** A runtime the project pins. */
+export const binary = (name: string) => join(root, 'node_modules/.bin', name);
 const commands: Record<Runtime, string[]> = {
   node: [binary('node'), join(root, 'dist/node.js')],
   bun: [binary('bun'), join(root, 'dist/bun.js')],

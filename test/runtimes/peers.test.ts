@@ -16,7 +16,7 @@ describe.each<[Runtime, Runtime]>([['bun', 'bun'], ['bun', 'node'], ['node', 'bu
     app = await startApp(async (request) => {
       const { pathname, searchParams } = new URL(request.target, 'http://app');
       if (pathname === '/size') return new Response('x'.repeat(Number(searchParams.get('n'))), { status: 201, headers: { 'x-one': '1', 'content-length': String(searchParams.get('n')) } });
-      if (pathname === '/parts') return new Response(new ReadableStream({ async start(controller) { for (const part of ['a', 'b', 'c']) { controller.enqueue(new TextEncoder().encode(part)); await sleep(20); } controller.close(); } }));
+      if (pathname === '/parts') return new Response(new ReadableStream({ async start(controller) { for (const part of 'abcdef') { controller.enqueue(new TextEncoder().encode(part)); await sleep(50); } controller.close(); } }));
       if (pathname === '/echo') return new Response(new Uint8Array(request.body), { headers: { 'x-method': request.method } });
       if (pathname === '/slow') { await sleep(Number(searchParams.get('ms'))); return new Response('slow'); }
       if (pathname === '/cut' && cut) throw new Error('cut');
@@ -40,7 +40,8 @@ describe.each<[Runtime, Runtime]>([['bun', 'bun'], ['bun', 'node'], ['node', 'bu
       expect(echoed.headers.get('x-method')).toBe('PUT');
       expect(Buffer.compare(Buffer.from(await echoed.arrayBuffer()), Buffer.from(body)), `${size} bytes`).toBe(0);
     }
-    expect(await (await call('/parts')).text()).toBe('abc');
+    // long enough for somebody to look whether the caller is still there
+    expect(await (await call('/parts')).text()).toBe('abcdef');
     expect((await call('/size?n=7', { method: 'HEAD' })).headers.get('content-length')).toBeDefined();
     expect((await call('/nothing')).status).toBe(204);
   });

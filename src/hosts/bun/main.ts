@@ -1,7 +1,7 @@
 // The sidecar as a Bun process.
 import { outrigger } from '../cli/daprd.ts';
-import { bunFetch, createFetchHttpClient } from '../fetch-http-client.ts';
+import { createBunHttpClient } from './http-client.ts';
 import { listen } from './listen.ts';
 import { createPeerClient } from './peer-client.ts';
 
-process.exit(await outrigger(process.argv.slice(2), { runtime: 'bun', createHttp: () => createFetchHttpClient(bunFetch), createPeers: createPeerClient, listen }));
+process.exit(await outrigger(process.argv.slice(2), { runtime: 'bun', createHttp: createBunHttpClient, createPeers: createPeerClient, listen }));

@@ -6,7 +6,7 @@ import { answerElsewhereFrame, answerFrame, frameWriter, leavingFrame, maxMessag
 
 /** What of Bun's ServerWebSocket is used. */
 export interface PeerSocket {
-  data: { calls: Map<number, AbortController | undefined>; frames: ReturnType<typeof frameWriter> | undefined };
+  data: { calls: Map<number, PeerIncoming>; frames: ReturnType<typeof frameWriter> | undefined };
   sendBinary(data: Uint8Array): number;
   close(code?: number): void;
 }
@@ -61,7 +61,7 @@ export function createPeerServer(handle: HandleCall): PeerServer {
 
   const serve = async (socket: PeerSocket, id: number, incoming: PeerIncoming): Promise<void> => {
     inHand++;
-    socket.data.calls.set(id, undefined);
+    socket.data.calls.set(id, incoming);
     try {
       await handle(incoming);
       const { status, headers } = incoming.answer;
@@ -110,9 +110,9 @@ export function createPeerServer(handle: HandleCall): PeerServer {
         const frames = typeof data === 'string' ? undefined : readFrames(data);
         if (frames === undefined) return socket.close(1002);
         for (const frame of frames) {
-          if (frame.kind === 'call') void serve(socket, frame.id, new PeerIncoming(socket, frame.id, frame.method, frame.path, frame.headers, frame.body));
+          if (frame.kind === 'call') void serve(socket, frame.id, new PeerIncoming(frame.method, frame.path, frame.headers, frame.body));
           else if (frame.kind === 'cancel') {
-            socket.data.calls.get(frame.id)?.abort();
+            socket.data.calls.get(frame.id)?.leave();
             socket.data.calls.delete(frame.id);
           }
         }
@@ -120,7 +120,7 @@ export function createPeerServer(handle: HandleCall): PeerServer {
       close: (socket) => {
         sockets.delete(socket);
         socket.data.frames = undefined;
-        for (const controller of socket.data.calls.values()) controller?.abort();
+        for (const call of socket.data.calls.values()) call.leave();
         socket.data.calls.clear();
       },
     },
@@ -170,12 +170,10 @@ class PeerIncoming implements Incoming {
   readonly target: string;
   readonly headers: RawHeaders;
   answer: Answer = { status: 500, headers: [], body: null };
-  private readonly socket: PeerSocket;
-  private readonly id: number;
   private readonly body: Uint8Array | null;
-  constructor(socket: PeerSocket, id: number, method: string, target: string, headers: RawHeaders, body: Uint8Array | null) {
-    this.socket = socket;
-    this.id = id;
+  private controller: AbortController | undefined;
+  private isGone = false;
+  constructor(method: string, target: string, headers: RawHeaders, body: Uint8Array | null) {
     this.method = method;
     this.target = target;
     this.headers = headers;
@@ -185,14 +183,14 @@ class PeerIncoming implements Incoming {
   get length(): number { return this.body?.length ?? 0; }
   get hasBody(): boolean { return this.body !== null && this.body.length > 0; }
   get signal(): AbortSignal {
-    const { calls } = this.socket.data;
-    let controller = calls.get(this.id);
-    if (controller === undefined) {
-      controller = new AbortController();
-      if (calls.has(this.id)) calls.set(this.id, controller);
-      else controller.abort(); // gone already
-    }
-    return controller.signal;
+    this.controller ??= new AbortController();
+    if (this.isGone) this.controller.abort();
+    return this.controller.signal;
+  }
+  /** The caller has given the call up. Not told any more once it has its answer, or where to fetch it. */
+  leave(): void {
+    this.isGone = true;
+    this.controller?.abort();
   }
   async bytes(limit: number): Promise<Uint8Array> {
     if (limit > 0 && this.length > limit) throw new BodyTooLarge();

@@ -1,6 +1,5 @@
 // The ports and sockets of the process: HTTP API on every listen address, public, metrics and internal port, opened and closed together.
 import { lstat, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
 import type { HandleCall } from '../../app/http/api.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Gates } from './gate.ts';
@@ -123,6 +122,7 @@ async function openInternal(launch: Launch, port: number, handle: HandleCall, { 
 
 /** Removes a socket nobody listens on any more, which a killed sidecar left behind; everything else is left for the bind to refuse. */
 async function removeDead(path: string): Promise<void> {
+  const { connect } = await import('node:net');
   const info = await lstat(path).catch(() => undefined);
   if (!info?.isSocket()) return;
   const dead = await new Promise<boolean>((done) => {

@@ -1,7 +1,6 @@
 // The ports of a Node-compatible host (Node, Bun and Deno share them): files, SQLite, TCP probes, outbound HTTP.
 import { watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { FilesPort, Host, HttpPort, RuntimeName, TcpPort } from '../../core/host.ts';
@@ -32,6 +31,7 @@ const files: FilesPort = {
 const tcp: TcpPort = {
   probe: async (host, port, { timeoutMs, tls }) => {
     const secure = tls ? await import('node:tls') : undefined;
+    const { connect } = await import('node:net');
     return new Promise((done) => {
       const socket = secure ? secure.connect({ host, port, rejectUnauthorized: false }) : connect({ host, port });
       const end = (open: boolean) => { clearTimeout(timer); socket.destroy(); done(open); };

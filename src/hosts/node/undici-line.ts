@@ -1,13 +1,13 @@
 // Connections over TLS and HTTP/2, which are undici's: loaded with the first request that needs one.
 import type { Client as ClientType, Dispatcher } from 'undici';
 import Client from 'undici/lib/dispatcher/client.js';
-import type { HttpRequest, RawHeaders } from '../../core/host.ts';
-import type { Line, LineOptions } from './http1-line.ts';
+import type { RawHeaders } from '../../core/host.ts';
+import type { OpenOther } from '../http1/client.ts';
 
 type Controller = Parameters<NonNullable<Dispatcher.DispatchHandler['onRequestStart']>>[0] & { rawHeaders?: unknown };
 
 /** With `h2c` many requests may be under way at once. */
-export function openUndiciLine({ origin, tls, insecure, h2c, h2 = false }: Pick<HttpRequest, 'origin' | 'tls' | 'insecure' | 'h2c' | 'h2'>, { maxHeaderBytes, connectTimeoutMs, keepAliveMs, onIdleClosed }: LineOptions): Line {
+export const openUndiciLine: OpenOther = ({ origin, tls, insecure, h2c, h2 = false }, { maxHeaderBytes, connectTimeoutMs, keepAliveMs, onIdleClosed }) => {
   const client = new Client(origin, {
     ...(h2c ? { allowH2: true, h2Options: { useH2c: true, maxConcurrentStreams: 1000 } } : { allowH2: h2, pipelining: 1 }),
     // An app may think as long as it likes; policies set limits where wanted.
@@ -34,7 +34,7 @@ export function openUndiciLine({ origin, tls, insecure, h2c, h2 = false }: Pick<
     },
     close: () => { client.destroy().catch(() => undefined); },
   };
-}
+};
 
 /** Header list from undici's raw form (buffers, HTTP/1.1) or its parsed one (HTTP/2). Bytes are kept as latin1, as node:http has them. */
 function listOf(raw: unknown, parsed: Record<string, string | string[] | undefined>): RawHeaders {

@@ -1,6 +1,31 @@
 // One HTTP/1.1 connection to an app or another sidecar, without TLS, one request at a time: the hot path of every invocation and delivery.
-import { connect, type Socket } from 'node:net';
 import { HttpFailure, type RawHeaders } from '../../core/host.ts';
+
+/** A TCP connection as the runtime has it. */
+export interface Connection {
+  /** One after the other, text as Latin-1. False where that is enough for now: `onDrain` tells when to go on. */
+  write(head: string, body?: Uint8Array, tail?: string): boolean;
+  /** Nothing waits to be sent. */
+  readonly isFlushed: boolean;
+  pause(): void;
+  resume(): void;
+  /** No event comes after it. */
+  destroy(): void;
+}
+export interface ConnectionEvents {
+  onOpen(): void;
+  /** The first `bytes` of the buffer have come; the buffer may be written over when this returns, unless the connector gives them away. */
+  onBytes(buffer: Buffer, bytes: number): void;
+  onDrain(): void;
+  /** It failed, or ended (without an error). May come more than once. */
+  onLost(error: Error | undefined): void;
+}
+export interface Connector {
+  /** What is written before it is open waits. */
+  connect(host: string, port: number, events: ConnectionEvents): Connection;
+  /** Bytes that have come are the receiver's own. */
+  readonly givesBytes: boolean;
+}
 
 export interface LineRequest {
   method: string;
@@ -33,6 +58,7 @@ export interface Line {
 }
 
 export interface LineOptions {
+  connector: Connector;
   host: string;
   port: number;
   /** Longest header block of an answer, status line included. */
@@ -44,12 +70,6 @@ export interface LineOptions {
   onIdleClosed(): void;
 }
 
-/** Bodies up to this size leave in one piece with the head, as text, which is the cheapest write there is. */
-const oneWrite = 16 * 1024;
-const readSize = 64 * 1024;
-/** All sockets read into this, and what is not used up at once is copied: what was read is handed over before the next read. On Windows reads are begun ahead. */
-let shared: Buffer | undefined;
-const bufferToRead = (): Buffer => (process.platform === 'win32' ? Buffer.allocUnsafeSlow(readSize) : (shared ??= Buffer.allocUnsafeSlow(readSize)));
 /** Seconds since the first look, good to one: to ask the real clock for each request costs more than being late. */
 let second = 0;
 let ticking: NodeJS.Timeout | undefined;
@@ -73,8 +93,9 @@ type Chunk = 'size' | 'data' | 'crlf' | 'trailers';
 
 export class Http1Line implements Line, LineController {
   readonly #options: LineOptions;
-  readonly #buffer = bufferToRead();
-  #socket: Socket | undefined;
+  #connection: Connection | undefined;
+  /** What is being read. */
+  #buffer!: Buffer;
   #connecting: NodeJS.Timeout | undefined;
   /** Of the answer that is awaited; undefined while idle. */
   #handler: LineHandler | undefined;
@@ -121,22 +142,17 @@ export class Http1Line implements Line, LineController {
       handler.onError(error as Error);
       return;
     }
-    if (this.#socket !== undefined && second - this.#idleSince >= this.#keepAlive - 1) this.#drop();
-    this.#repeat = this.#socket !== undefined && body === null && repeatable.has(method) ? head : '';
-    const socket = this.#socket ?? this.#open();
-    if (body === null) socket.write(head, 'latin1');
-    // as many bytes as characters: plain ASCII
-    else if (typeof body === 'string' && length === body.length) socket.write(head + body, 'latin1');
+    if (this.#connection !== undefined && second - this.#idleSince >= this.#keepAlive - 1) this.#drop();
+    this.#repeat = this.#connection !== undefined && body === null && repeatable.has(method) ? head : '';
+    const connection = this.#connection ?? this.#open();
+    if (body === null) connection.write(head);
     else if (body instanceof ReadableStream) {
-      socket.write(head, 'latin1');
-      void this.#send(socket, body, length);
-    } else if (typeof body !== 'string' && body.length <= oneWrite) socket.write(head + Buffer.prototype.latin1Slice.call(body, 0, body.length), 'latin1');
-    else {
-      socket.cork();
-      socket.write(head, 'latin1');
-      socket.write(body);
-      socket.uncork();
-    }
+      connection.write(head);
+      void this.#send(connection, body, length);
+    } else if (typeof body !== 'string') connection.write(head, body);
+    // as many bytes as characters: plain ASCII
+    else if (length === body.length) connection.write(head + body);
+    else connection.write(head, Buffer.from(body));
   }
 
   close(): void {
@@ -145,56 +161,56 @@ export class Http1Line implements Line, LineController {
   }
   pause(): void {
     this.#paused = true;
-    this.#socket?.pause();
+    this.#connection?.pause();
   }
   resume(): void {
     this.#paused = false;
-    this.#socket?.resume();
+    this.#connection?.resume();
   }
   abort(failure: Error): void { this.#fail(failure); }
 
   /** Called every second: what has been idle for long is closed. */
   sweep(): void {
-    if (this.#handler !== undefined || this.#socket === undefined || second - this.#idleSince < this.#keepAlive) return;
+    if (this.#handler !== undefined || this.#connection === undefined || second - this.#idleSince < this.#keepAlive) return;
     this.#drop();
     this.#options.onIdleClosed();
   }
 
-  #open(): Socket {
-    const { host, port, connectTimeoutMs } = this.#options;
-    const socket: Socket = connect({
-      host, port, noDelay: true,
-      onread: { buffer: this.#buffer, callback: (bytes) => this.#read(socket, bytes) },
+  #open(): Connection {
+    const { connector, host, port, connectTimeoutMs } = this.#options;
+    const connection: Connection = connector.connect(host, port, {
+      onOpen: () => clearTimeout(connecting),
+      onBytes: (buffer, bytes) => {
+        if (this.#connection === connection) this.#read(buffer, bytes);
+      },
+      onDrain: () => this.#wake?.(),
+      onLost: (error) => this.#lost(connection, error),
     });
-    this.#socket = socket;
+    const connecting = setTimeout(() => {
+      if (this.#connection === connection) this.#fail(Object.assign(new Error('connect timed out'), { code: 'UND_ERR_CONNECT_TIMEOUT' }));
+    }, connectTimeoutMs);
+    this.#connecting = connecting;
+    this.#connection = connection;
     this.#keepAlive = this.#options.keepAliveMs / 1000;
     this.#lastHint = '';
-    this.#connecting = setTimeout(() => {
-      if (this.#socket === socket) this.#fail(Object.assign(new Error('connect timed out'), { code: 'UND_ERR_CONNECT_TIMEOUT' }));
-    }, connectTimeoutMs);
-    socket.once('connect', () => clearTimeout(this.#connecting));
-    socket.on('drain', () => this.#wake?.());
-    socket.on('error', (error) => this.#lost(socket, error));
-    socket.on('end', () => this.#lost(socket, undefined));
-    socket.on('close', () => this.#lost(socket, undefined));
     lines.add(this);
     ticking ??= setInterval(tick, 1000).unref();
-    return socket;
+    return connection;
   }
 
   /** Closes the connection and forgets it. */
   #drop(): void {
-    const socket = this.#socket;
-    if (socket === undefined) return;
+    const connection = this.#connection;
+    if (connection === undefined) return;
     clearTimeout(this.#connecting);
-    this.#socket = undefined;
+    this.#connection = undefined;
     lines.delete(this);
     this.#wake?.();
-    socket.destroy();
+    connection.destroy();
   }
 
-  #lost(socket: Socket, error: Error | undefined): void {
-    if (this.#socket !== socket) return;
+  #lost(connection: Connection, error: Error | undefined): void {
+    if (this.#connection !== connection) return;
     if (this.#handler === undefined) {
       this.#drop();
       this.#options.onIdleClosed();
@@ -203,7 +219,7 @@ export class Http1Line implements Line, LineController {
       this.#drop();
       const head = this.#repeat;
       this.#repeat = '';
-      this.#open().write(head, 'latin1');
+      this.#open().write(head);
     } else if (error === undefined && this.#reading === 'close') this.#end(true);
     else this.#fail(error ?? new HttpFailure('reset', this.#gotBytes ? 'unexpected EOF' : 'EOF'));
   }
@@ -221,7 +237,7 @@ export class Http1Line implements Line, LineController {
     const handler = this.#handler;
     this.#handler = undefined;
     // a server that answers before it has read everything may never read the rest
-    const unfinished = this.#upload !== undefined || this.#socket?.writableLength !== 0;
+    const unfinished = this.#upload !== undefined || this.#connection?.isFlushed !== true;
     if (this.#upload !== undefined) this.#stopUpload();
     if (spoilt || unfinished || this.#closes) this.#drop();
     else {
@@ -238,7 +254,7 @@ export class Http1Line implements Line, LineController {
     upload?.cancel().catch(() => {});
   }
 
-  async #send(socket: Socket, body: ReadableStream<Uint8Array>, length: number | undefined): Promise<void> {
+  async #send(connection: Connection, body: ReadableStream<Uint8Array>, length: number | undefined): Promise<void> {
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
     let sent = 0;
     try {
@@ -251,14 +267,7 @@ export class Http1Line implements Line, LineController {
         sent += value.length;
         if (length !== undefined && sent > length) throw new Error(`net/http: HTTP/1.x transport connection broken: http: ContentLength=${length} with Body length ${sent}`);
         if (value.length === 0) continue; // an empty chunk would be the end
-        let free: boolean;
-        if (length === undefined) {
-          socket.cork();
-          socket.write(`${value.length.toString(16)}\r\n`, 'latin1');
-          socket.write(value);
-          free = socket.write('\r\n', 'latin1');
-          socket.uncork();
-        } else free = socket.write(value);
+        const free = length === undefined ? connection.write(`${value.length.toString(16)}\r\n`, value, '\r\n') : connection.write('', value);
         if (free) continue;
         await new Promise<void>((resolve) => { this.#wake = resolve; });
         this.#wake = undefined;
@@ -266,29 +275,27 @@ export class Http1Line implements Line, LineController {
       }
       if (length !== undefined && sent < length) throw new Error(`net/http: HTTP/1.x transport connection broken: http: ContentLength=${length} with Body length ${sent}`);
       this.#upload = undefined;
-      if (length === undefined) socket.write('0\r\n\r\n', 'latin1');
+      if (length === undefined) connection.write('0\r\n\r\n');
     } catch (error) {
       if (reader === undefined || this.#upload === reader) this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
-  /** Returns false where reading is to stop, which pause() has seen to. */
-  #read(socket: Socket, bytes: number): boolean {
-    if (this.#socket !== socket) return true;
+  #read(buffer: Buffer, bytes: number): void {
     if (this.#handler === undefined) {
       this.#drop(); // it speaks without being asked
       this.#options.onIdleClosed();
-      return true;
+      return;
     }
+    this.#buffer = buffer;
     this.#gotBytes = true;
     const handler = this.#handler;
     try {
       // the end of an answer may be the beginning of the next request: what is left then is not read
       for (let at = 0; at < bytes && this.#handler === handler; ) at = this.#reading === 'head' ? this.#readHead(at, bytes) : this.#readBody(at, bytes);
     } catch (error) {
-      if (this.#socket === socket) this.#fail(error as Error);
+      if (this.#handler === handler) this.#fail(error as Error);
     }
-    return true;
   }
 
   #readHead(at: number, bytes: number): number {
@@ -337,7 +344,7 @@ export class Http1Line implements Line, LineController {
     const end = this.#reading === 'close' ? bytes : Math.min(bytes, at + this.#left);
     this.#left -= end - at;
     const handler = this.#handler as LineHandler;
-    handler.onData(this.#copy(at, end));
+    handler.onData(this.#take(at, end));
     if (this.#left === 0 && this.#reading === 'length' && this.#handler === handler) this.#end(end < bytes);
     return end;
   }
@@ -347,7 +354,7 @@ export class Http1Line implements Line, LineController {
       const end = Math.min(bytes, at + this.#left);
       this.#left -= end - at;
       if (this.#left === 0) this.#chunk = 'crlf';
-      (this.#handler as LineHandler).onData(this.#copy(at, end));
+      (this.#handler as LineHandler).onData(this.#take(at, end));
       return end;
     }
     // a line: the size, the end of a chunk's data, or one of the trailers
@@ -372,7 +379,10 @@ export class Http1Line implements Line, LineController {
     return end;
   }
 
-  #copy(from: number, to: number): Uint8Array { return Buffer.from(this.#buffer.subarray(from, to)); }
+  #take(from: number, to: number): Uint8Array {
+    const part = this.#buffer.subarray(from, to);
+    return this.#options.connector.givesBytes ? part : Buffer.from(part);
+  }
 
   /** `Keep-Alive: timeout=5`: the server closes it then. */
   #takeHint(hint: string): void {

@@ -2,7 +2,11 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { headerOf, HttpFailure, type HttpRequest } from '../../core/host.ts';
-import { createNodeHttpClient } from './http-client.ts';
+import { createBunHttpClient } from '../bun/http-client.ts';
+import { createNodeHttpClient } from '../node/http-client.ts';
+
+/** test/runtimes runs this file on Bun, too. */
+const createClient = 'bun' in process.versions ? createBunHttpClient : createNodeHttpClient;
 
 const ends: (() => void)[] = [];
 afterEach(() => { for (const end of ends.splice(0)) end(); });
@@ -20,7 +24,7 @@ async function answering(answer: (socket: Socket, text: string, count: number) =
     });
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const client = createNodeHttpClient({ maxHeaderBytes: 1000 });
+  const client = createClient({ maxHeaderBytes: 1000 });
   ends.push(() => { void client.close(); server.close(); });
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const send = (more: Partial<HttpRequest> = {}) => client.send({ method: 'GET', origin, path: '/', headers: [], ...more });
@@ -133,7 +137,7 @@ it('a client that is closed leaves nobody waiting', async () => {
   const server = createServer(() => {});
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   ends.push(() => server.close());
-  const client = createNodeHttpClient();
+  const client = createClient();
   const waiting = failure(client.send({ method: 'GET', origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, path: '/', headers: [] }));
   await sleep(20);
   await client.close();
