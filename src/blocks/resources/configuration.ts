@@ -1,4 +1,5 @@
 // Kind Configuration from the files of `--config`, merged in order onto the defaults (Dapr: pkg/config/configuration.go).
+import * as z from 'zod';
 import type { FilesPort } from '../../core/host.ts';
 import { checkAccessControl } from './access-control.ts';
 import { ConfigurationError } from './configuration-error.ts';
@@ -11,36 +12,36 @@ import { YamlError } from './yaml.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const pipeline = object({ handlers: list(object({ name: text(), type: text(), version: text() })) });
-const metrics = section({
+const pipeline = () => object({ handlers: list(object({ name: text(), type: text(), version: text() })) });
+const metrics = () => section({
   enabled: optionalFlag(),
   recordErrorCodes: optionalFlag(),
   http: section({ increasedCardinality: optionalFlag(), pathMatching: list(text()), excludeVerbs: flag() }),
   latencyDistributionBuckets: list(whole()),
   rules: list(object({ name: text(), labels: list(object({ name: text(), regex: map(text()) })) })),
 });
-const apiRules = list(object({ name: text(), version: text(), protocol: text() }));
-const limits = list(object({ name: text(), maxConcurrent: whole() }));
-const workflow = object({
+const apiRules = () => list(object({ name: text(), version: text(), protocol: text() }));
+const limits = () => list(object({ name: text(), maxConcurrent: whole() }));
+const workflow = () => object({
   maxConcurrentWorkflowInvocations: optionalWhole(),
   maxConcurrentActivityInvocations: optionalWhole(),
   globalMaxConcurrentWorkflowInvocations: optionalWhole(),
   globalMaxConcurrentActivityInvocations: optionalWhole(),
-  workflowConcurrencyLimits: limits,
-  activityConcurrencyLimits: limits,
+  workflowConcurrencyLimits: limits(),
+  activityConcurrencyLimits: limits(),
   stateRetentionPolicy: section({ anyTerminal: duration(), completed: duration(), failed: duration(), terminated: duration() }),
 });
-const spec = object({
-  httpPipeline: pipeline,
-  appHttpPipeline: pipeline,
+const spec = () => object({
+  httpPipeline: pipeline(),
+  appHttpPipeline: pipeline(),
   tracing: object({
     samplingRate: text(),
     stdout: flag(),
     zipkin: section({ endpointAddress: text() }),
     otel: section({ protocol: text(), endpointAddress: text(), isSecure: flag(true), headers: list(text()), timeout: duration() }),
   }),
-  metric: metrics,
-  metrics,
+  metric: metrics(),
+  metrics: metrics(),
   secrets: object({ scopes: list(object({ storeName: text(), defaultAccess: text(), allowedSecrets: list(text()), deniedSecrets: list(text()) })) }),
   accessControl: section({
     // a missing action allows, an empty one denies
@@ -50,15 +51,16 @@ const spec = object({
   }),
   nameResolution: section({ component: text(), version: text(), configuration: looseMap() }),
   features: list(object({ name: text(), enabled: flag() })),
-  api: object({ allowed: apiRules, denied: apiRules }),
+  api: object({ allowed: apiRules(), denied: apiRules() }),
   components: object({ deny: list(text()) }),
   logging: object({ apiLogging: object({ enabled: flag(), obfuscateURLs: flag(), omitHealthChecks: flag() }) }),
   wasm: object({ strictSandbox: flag() }),
-  workflow,
+  workflow: workflow(),
   // read by the control plane only, but its types are checked
   mtls: object({ enabled: flag(), workloadCertTTL: text(), allowedClockSkew: text(), sentryAddress: text(), controlPlaneTrustDomain: text(), tokenValidators: list(object({ name: text() })) }),
 });
-const document = object({ apiVersion: text(), kind: text(), metadata: object({ name: text(), namespace: text(), labels: map(text()), annotations: map(text()) }), spec });
+/** Built for the first file: most sidecars read none. */
+const document = z.lazy(() => object({ apiVersion: text(), kind: text(), metadata: object({ name: text(), namespace: text(), labels: map(text()), annotations: map(text()) }), spec: spec() }));
 
 export interface ConfigurationText {
   file: string;
@@ -95,14 +97,14 @@ export function loadConfiguration(files: readonly ConfigurationText[], env: Env)
       throw error;
     }
   }
-  const configuration = fromSpec(document.parse(merged).spec);
+  const configuration = files.length === 0 ? defaultConfiguration() : fromSpec(document.parse(merged).spec);
   mergeOtelEnvironment(configuration.tracing, env);
   checkTracing(configuration.tracing);
   checkAccessControl(configuration.accessControl);
   return configuration;
 }
 
-function fromSpec(read: typeof spec._output): Configuration {
+function fromSpec(read: z.output<ReturnType<typeof spec>>): Configuration {
   const defaults = defaultConfiguration();
   const { timeout, ...otel } = read.tracing.otel ?? {};
   const handlers = (from: typeof read.httpPipeline) => from.handlers.map((h) => ({ ...h, version: h.version || 'v1' }));
@@ -129,7 +131,7 @@ function fromSpec(read: typeof spec._output): Configuration {
 }
 
 /** Each part that `metrics` gives replaces the part of `metric`. */
-function mergeMetrics(defaults: MetricsSpec, ...given: (typeof metrics._output)[]): MetricsSpec {
+function mergeMetrics(defaults: MetricsSpec, ...given: z.output<ReturnType<typeof metrics>>[]): MetricsSpec {
   const out = { ...defaults };
   for (const part of given) {
     if (!part) continue;

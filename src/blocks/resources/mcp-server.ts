@@ -1,13 +1,14 @@
 // Kind MCPServer: what daprd checks itself when no Kubernetes API server has (Dapr: pkg/internal/loader/validate/mcpserver.go).
+import * as z from 'zod';
 import type { ListedResource } from './kinds.ts';
 import { any, describeIssue, flag, list, object, text } from './shape.ts';
 
-const named = object({ name: text(), value: any(), envRef: text(), secretKeyRef: object({ name: text(), key: text() }) });
-const http = object({ url: text(), headers: list(named) }).optional();
-const spec = object({
-  endpoint: object({ streamableHTTP: http, sse: http, stdio: object({ command: text(), args: list(text()), env: list(named) }).optional() }),
+const named = () => object({ name: text(), value: any(), envRef: text(), secretKeyRef: object({ name: text(), key: text() }) });
+const http = () => object({ url: text(), headers: list(named()) }).optional();
+const spec = z.lazy(() => object({
+  endpoint: object({ streamableHTTP: http(), sse: http(), stdio: object({ command: text(), args: list(text()), env: list(named()) }).optional() }),
   ignoreErrors: flag(),
-});
+}));
 
 /** Why the sidecar must not start with this server; undefined where it may. `ignoreErrors` says whether that ends the start. */
 export function faultOfMcpServer({ name, spec: written }: ListedResource): { fault: string | undefined; ignoreErrors: boolean } {

@@ -1,5 +1,5 @@
 // What each kind of Dapr resource looks like in YAML, and what the sidecar makes of it.
-import type * as z from 'zod';
+import * as z from 'zod';
 import { parseDuration } from '../../core/duration.ts';
 import type { ComponentResource, HttpEndpointResource, ListedResource, MetadataItem, ResiliencyResource, Source, SubscriptionResource } from './kinds.ts';
 import { any, anyMap, flag, list, map, object, text, whole } from './shape.ts';
@@ -24,32 +24,33 @@ export const head = object({ apiVersion: text(), kind: text(), metadata: meta })
 /** Milliseconds of `spec.initTimeout`: what Go cannot parse (nothing included) means five seconds, zero and less mean at once. */
 const initTimeoutOf = (duration: string) => parseDuration(duration) ?? 5000;
 
-const component = object({ metadata: meta, spec: object({ type: text(), version: text(), initTimeout: text(), ignoreErrors: flag(), metadata: list(item) }), auth, scopes });
-const httpEndpoint = object({
+// Each is built when the first document of its kind comes: to build all of them is a fifth of the start.
+const component = z.lazy(() => object({ metadata: meta, spec: object({ type: text(), version: text(), initTimeout: text(), ignoreErrors: flag(), metadata: list(item) }), auth, scopes }));
+const httpEndpoint = z.lazy(() => object({
   metadata: meta,
   spec: object({ baseUrl: text(), headers: list(item), clientTLS: object({ rootCA: tlsItem, certificate: tlsItem, privateKey: tlsItem, renegotiation: text() }) }),
   auth,
   scopes,
-});
-const bulkSubscribe = object({ enabled: flag(), maxMessagesCount: whole(), maxAwaitDurationMs: whole() });
-const subscriptionFields = { pubsubname: text(), topic: text(), metadata: map(text()), deadLetterTopic: text(), bulkSubscribe };
-const subscriptionV1 = object({ metadata: meta, spec: object({ ...subscriptionFields, route: text() }), scopes });
-const subscriptionV2 = object({ metadata: meta, spec: object({ ...subscriptionFields, routes: object({ rules: list(object({ match: text(), path: text() })), default: text() }) }), scopes });
+}));
+const bulkSubscribe = () => object({ enabled: flag(), maxMessagesCount: whole(), maxAwaitDurationMs: whole() });
+const subscriptionFields = () => ({ pubsubname: text(), topic: text(), metadata: map(text()), deadLetterTopic: text(), bulkSubscribe: bulkSubscribe() });
+const subscriptionV1 = z.lazy(() => object({ metadata: meta, spec: object({ ...subscriptionFields(), route: text() }), scopes }));
+const subscriptionV2 = z.lazy(() => object({ metadata: meta, spec: object({ ...subscriptionFields(), routes: object({ rules: list(object({ match: text(), path: text() })), default: text() }) }), scopes }));
 
-const policies = object({
+const policies = () => object({
   timeouts: map(text()),
   retries: map(object({ policy: text(), duration: text(), maxInterval: text(), maxRetries: whole(), matching: object({ httpStatusCodes: text(), gRPCStatusCodes: text() }) })),
   circuitBreakers: map(object({ maxRequests: whole(), interval: text(), timeout: text(), trip: text() })),
 });
-const policyNames = { timeout: text(), retry: text(), circuitBreaker: text() };
-const targets = object({
-  apps: map(object({ ...policyNames, circuitBreakerCacheSize: whole() })),
-  actors: map(object({ ...policyNames, circuitBreakerScope: text(), circuitBreakerCacheSize: whole() })),
-  components: map(object({ inbound: object(policyNames), outbound: object(policyNames) })),
+const policyNames = () => ({ timeout: text(), retry: text(), circuitBreaker: text() });
+const targets = () => object({
+  apps: map(object({ ...policyNames(), circuitBreakerCacheSize: whole() })),
+  actors: map(object({ ...policyNames(), circuitBreakerScope: text(), circuitBreakerCacheSize: whole() })),
+  components: map(object({ inbound: object(policyNames()), outbound: object(policyNames()) })),
 });
-const resiliency = object({ metadata: meta, spec: object({ policies, targets }), scopes });
+const resiliency = z.lazy(() => object({ metadata: meta, spec: object({ policies: policies(), targets: targets() }), scopes }));
 
-const listed = object({ metadata: meta, spec: anyMap(), scopes });
+const listed = z.lazy(() => object({ metadata: meta, spec: anyMap(), scopes }));
 
 /** Each parse throws ZodError. `name` is checked by the loader. */
 export function readComponent(document: unknown, source: Source): ComponentResource {
