@@ -186,7 +186,7 @@ export function createApp(options: AppOptions): Outrigger {
   const addresses = createAddresses(() => resolution);
   const endpoints = count.endpoints(createEndpoints(http, { env: host.env, log, secretStore: (name) => components.secretstores.get(name)?.port }));
   const invocation = createInvokeBlock({
-    appId, namespace, channel: () => channel, addresses, endpoints, resiliency, log, leg: count.leg(createHttpLeg(host.peers ?? host.http)), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '', ownSpans: tracing.tracing === 'spans',
+    appId, namespace, channel: () => channel, addresses, endpoints, resiliency, log, leg: count.leg(createHttpLeg(host.http)), hostAddress: host.address, hostname: host.hostname, passApiToken: settings.apiToken === '', ownSpans: tracing.tracing === 'spans',
   });
   const handleInternal = createInternalHandler({ ...tracing, appId, meter: meter?.invocation, channel: () => channel, maxBodyBytes: settings.maxBodyBytes, access: createAccessControl(configuration.accessControl) });
 

@@ -12,8 +12,6 @@ export interface Host {
   /** Address other sidecars reach this one at, Dapr's HOST_ADDRESS. */
   readonly address: string;
   readonly http: HttpPort;
-  /** A faster way than `http` to other sidecars' internal listeners, where there is one. */
-  readonly peers?: HttpPort | undefined;
   readonly files?: FilesPort;
   /** Present where files can be written. */
   readonly disk?: DiskPort;

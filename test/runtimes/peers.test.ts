@@ -1,5 +1,4 @@
 // Calls between two sidecars: the way they go depends on the runtimes of both, what the app and the caller see does not.
-import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startApp } from '../harness/app.ts';
@@ -70,13 +69,6 @@ describe.each<[Runtime, Runtime]>([['bun', 'bun'], ['bun', 'node'], ['node', 'bu
     const broken = await call('/cut');
     expect([broken.status, ((await broken.json()) as { errorCode: string }).errorCode]).toEqual([500, 'ERR_DIRECT_INVOKE']);
     expect((await call('/after')).status).toBe(204);
-  });
-
-  test.runIf(callerOn === 'bun' && calleeOn === 'bun')('small calls share one connection', async () => {
-    await Promise.all(Array.from({ length: 50 }, () => call('/slow?ms=100')));
-    const open = execFileSync('ss', ['-tnH', 'state', 'established', `( sport = :${callee.ports.internal} )`]).toString().trim().split('\n');
-    // some are left over from the large bodies above
-    expect(open.length, open.join('\n')).toBeLessThan(25);
   });
 
   test('a callee that stops answers what it has in hand, and another takes its place', async () => {

@@ -4,7 +4,6 @@ import type { HandleCall } from '../../app/http/api.ts';
 import { incomingFromRequest } from '../../app/http/incoming.ts';
 import { addressText, headSize, tooLong } from '../fetch-head.ts';
 import type { ListenAt, Listener } from '../cli/platform.ts';
-import { createPeerServer, type PeerServer, type Upgrading } from './peer-server.ts';
 
 interface BunServer {
   readonly port: number | undefined;
@@ -20,23 +19,24 @@ declare const Bun: {
     idleTimeout?: number;
     maxRequestBodySize?: number;
     development?: boolean;
-    fetch(request: Request, server: Upgrading): Response | Promise<Response> | undefined;
-    websocket?: PeerServer['websocket'];
+    fetch(request: Request): Response | Promise<Response>;
     error?(error: Error): Response;
   }): BunServer;
 };
 
-/** What --read-buffer-size comes to by default. Bun itself refuses 16 KiB and more; adding up every call's headers would cost a tenth of a small call. */
+/** What --read-buffer-size comes to by default: adding up every call's headers would cost a tenth of a small call. */
 const usualHeaderBytes = 8192;
+/** From here on Bun refuses a request itself. */
+const ownLimit = 16 * 1024;
 
-export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes, peers }: { maxHeaderBytes: number; peers?: boolean }): Promise<Listener> {
+export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes }: { maxHeaderBytes: number }): Promise<Listener> {
   // Bun would take the place of a file that is already there.
   if ('path' in at && existsSync(at.path)) throw Object.assign(new Error(`listen unix ${at.path}: bind: address already in use`), { code: 'EADDRINUSE' });
   const peer = (request: Request): string | undefined => {
     const from = server.requestIP(request);
     return from === null ? undefined : addressText(from.address, from.port);
   };
-  const messages = peers ? createPeerServer(handle) : undefined;
+  const counts = maxHeaderBytes !== usualHeaderBytes && maxHeaderBytes < ownLimit;
   const serve = (place: { hostname: string; port: number } | { unix: string }) =>
     Bun.serve({
       ...place,
@@ -44,12 +44,9 @@ export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes,
       // the core has its own limit, with Dapr's answers
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
-      ...(messages ? { websocket: messages.websocket } : {}),
-      fetch: (request, upgrading) => {
-        const taken = messages?.take(request, upgrading);
-        if (taken !== undefined) return taken ?? undefined;
+      fetch: (request) => {
         const incoming = incomingFromRequest(request, peer);
-        return maxHeaderBytes !== usualHeaderBytes && headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming);
+        return counts && headSize(incoming) > maxHeaderBytes ? tooLong() : handle(incoming);
       },
       error: () => new Response(null, { status: 500 }),
     });
@@ -66,10 +63,7 @@ export async function listen(handle: HandleCall, at: ListenAt, { maxHeaderBytes,
   }
   return {
     port: server.port ?? 0,
-    close: async () => {
-      await messages?.close(); // first: stop() would cut the sockets with calls in hand
-      await server.stop(false);
-    },
+    close: () => server.stop(false),
     destroy: () => { void server.stop(true); },
   };
 }

@@ -2,6 +2,5 @@
 import { outrigger } from '../cli/daprd.ts';
 import { createBunHttpClient } from './http-client.ts';
 import { listen } from './listen.ts';
-import { createPeerClient } from './peer-client.ts';
 
-process.exit(await outrigger(process.argv.slice(2), { runtime: 'bun', createHttp: createBunHttpClient, createPeers: createPeerClient, listen }));
+process.exit(await outrigger(process.argv.slice(2), { runtime: 'bun', createHttp: createBunHttpClient, listen }));

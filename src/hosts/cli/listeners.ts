@@ -112,7 +112,7 @@ const internalHeaderBytes = 1 << 20;
 /** Where other sidecars call; retried like the API. */
 async function openInternal(launch: Launch, port: number, handle: HandleCall, { platform, log, stop }: Context): Promise<OpenPorts> {
   try {
-    const listener = await patiently(() => platform.listen(handle, at(launch.internalAddress, port), { maxHeaderBytes: internalHeaderBytes, peers: true }), stop);
+    const listener = await patiently(() => platform.listen(handle, at(launch.internalAddress, port), { maxHeaderBytes: internalHeaderBytes }), stop);
     log.info(`Internal server (calls from other sidecars) is running on ${launch.internalAddress}:${port}`);
     return listener;
   } catch (error) {

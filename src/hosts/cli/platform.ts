@@ -18,8 +18,6 @@ export interface Platform {
   readonly runtime: RuntimeName;
   /** `maxHeaderBytes`: longest header block of an answer. */
   createHttp(options: { maxHeaderBytes: number }): HttpPort & { close?(): Promise<void> };
-  /** A faster way than `http` to the internal listeners of other sidecars on the same runtime, which falls back to it. */
-  createPeers?(http: HttpPort): HttpPort & { close(): Promise<void> };
-  /** `http2`: HTTP/2 without TLS as well, where the runtime leaves the choice; default true. `peers`: takes what `createPeers` sends. Rejects with the system's error (EADDRINUSE, EACCES, …) where the address cannot be taken. */
-  listen(handle: HandleCall, at: ListenAt, options: { maxHeaderBytes: number; http2?: boolean; peers?: boolean }): Promise<Listener>;
+  /** `http2`: HTTP/2 without TLS as well, where the runtime leaves the choice; default true. Rejects with the system's error (EADDRINUSE, EACCES, …) where the address cannot be taken. */
+  listen(handle: HandleCall, at: ListenAt, options: { maxHeaderBytes: number; http2?: boolean }): Promise<Listener>;
 }

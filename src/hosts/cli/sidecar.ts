@@ -27,7 +27,7 @@ export interface SidecarContext {
   onShutdown(force: boolean): void;
   /** Resources have changed in a way that only a restart inside the process can apply. */
   onRestart(): void;
-  makeHost(options: { http: Host['http']; peers: Host['peers']; address: string }): Host & { files: FilesPort };
+  makeHost(options: { http: Host['http']; address: string }): Host & { files: FilesPort };
   /** Called when the API listens (components may still be loading), and again after a restart. */
   onListening?(app: Outrigger): void;
   /** Called when everything is ready. */
@@ -192,14 +192,12 @@ async function groundOf(launch: Launch, { platform, log, makeHost }: SidecarCont
   if (address === '') log.warn('failed to get host address, env variable HOST_ADDRESS will not be set');
   setEnvironment(launch, internalPort, address);
   const http = platform.createHttp({ maxHeaderBytes: launch.maxHeaderBytes });
-  const peers = platform.createPeers?.(http);
   // a sidecar that others reach only on this machine says so to them
   const advertised = ['127.0.0.1', 'localhost', '[::1]'].includes(launch.internalAddress) ? launch.internalAddress : address;
   return {
     settings: { ...launch.settings, internalPort },
-    host: makeHost({ http, peers, address: advertised }),
+    host: makeHost({ http, address: advertised }),
     close: async () => {
-      await peers?.close();
       await http.close?.();
     },
   };

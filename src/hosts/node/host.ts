@@ -45,11 +45,10 @@ const tcp: TcpPort = {
 export interface NodeHostOptions {
   runtime: RuntimeName;
   http: HttpPort;
-  peers?: HttpPort | undefined;
   /** Address other sidecars reach this machine at. */
   address: string;
   write(line: string): void;
 }
-export const createNodeHost = ({ runtime, http, peers, address, write }: NodeHostOptions): Host & { files: FilesPort } => ({
-  runtime, env: process.env, hostname: hostname(), address, http, peers, files, disk, sqlite, process: createProcessPort(runtime), tcp, http2, multicast: nodeMulticast, maxParallel: 1024, background: true, write,
+export const createNodeHost = ({ runtime, http, address, write }: NodeHostOptions): Host & { files: FilesPort } => ({
+  runtime, env: process.env, hostname: hostname(), address, http, files, disk, sqlite, process: createProcessPort(runtime), tcp, http2, multicast: nodeMulticast, maxParallel: 1024, background: true, write,
 });
