@@ -1,23 +1,8 @@
-// Where and as whom AWS is called: the metadata that all aws components share, as settings for the SDK's clients.
+// Where and as whom AWS is called, as settings for the SDK's clients.
 import type { Host } from '../../core/host.ts';
-import { field, MetadataError } from '../../core/metadata.ts';
+import { MetadataError } from '../../core/metadata.ts';
+import type { AwsSettings } from './fields.ts';
 import { type AwsHttpHandler, createAwsHttpHandler } from './http-handler.ts';
-
-export const awsFields = {
-  region: field.text().default('').describe('AWS region; default: AWS_REGION or AWS_DEFAULT_REGION of the environment, then the shared configuration file'),
-  endpoint: field.text().default('').describe('Address of the service instead of the one of AWS: an emulator, a private endpoint'),
-  accessKey: field.text().default('').describe('Access key; together with secretKey these are the credentials. Without both, the usual order: environment, IAM role for the service account, shared files, the container, the instance'),
-  secretKey: field.text().default('').describe('Secret of the access key'),
-  sessionToken: field.text().default('').describe('Session token of temporary credentials'),
-  assumeRoleArn: field.text().default('').describe('Role to take on, with the credentials of the usual order; not looked at where accessKey and secretKey are given'),
-  sessionName: field.text().default('').describe('Name of the session with that role; default: DaprDefaultSession'),
-  trustAnchorArn: field.text().default('').describe('IAM Roles Anywhere, which needs the certificate of a Dapr control plane: refused here'),
-  trustProfileArn: field.text().default('').describe('As trustAnchorArn'),
-};
-/** Old names. */
-export const awsAliases = { awsRegion: 'region', assumeRoleSessionName: 'sessionName' };
-
-export type AwsSettings = { readonly [K in keyof typeof awsFields]: string };
 
 export interface AwsCredentials {
   readonly accessKeyId: string;
@@ -44,6 +29,13 @@ export function awsClientSettings(settings: AwsSettings, host: Host, insecure = 
   };
   const credentials = credentialsOf(settings, host, base);
   return credentials === undefined ? base : { ...base, credentials };
+}
+
+/** Gives the credentials of the moment, for signatures that no client of the SDK makes. */
+export async function awsCredentialSource(settings: AwsSettings, host: Host): Promise<() => Promise<AwsCredentials>> {
+  const { STSClient } = await import('@aws-sdk/client-sts');
+  // Never asked anything itself, unless a role is taken on: it knows where the SDK finds credentials and when they run out.
+  return new STSClient(awsClientSettings(settings, host)).config.credentials;
 }
 
 function credentialsOf(settings: AwsSettings, host: Host, base: AwsClientSettings): AwsClientSettings['credentials'] {

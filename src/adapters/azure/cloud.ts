@@ -7,11 +7,13 @@ export interface AzureCloud {
   storage: string;
   /** Origin of Azure Resource Manager, which is its audience as well. */
   management: string;
+  /** Audience of databases for PostgreSQL. */
+  database: string;
 }
 
-const publicCloud: AzureCloud = { authority: 'https://login.microsoftonline.com', storage: 'core.windows.net', management: 'https://management.azure.com' };
-const chinaCloud: AzureCloud = { authority: 'https://login.chinacloudapi.cn', storage: 'core.chinacloudapi.cn', management: 'https://management.chinacloudapi.cn' };
-const usGovernmentCloud: AzureCloud = { authority: 'https://login.microsoftonline.us', storage: 'core.usgovcloudapi.net', management: 'https://management.usgovcloudapi.net' };
+const publicCloud: AzureCloud = { authority: 'https://login.microsoftonline.com', storage: 'core.windows.net', management: 'https://management.azure.com', database: 'https://ossrdbms-aad.database.windows.net' };
+const chinaCloud: AzureCloud = { authority: 'https://login.chinacloudapi.cn', storage: 'core.chinacloudapi.cn', management: 'https://management.chinacloudapi.cn', database: 'https://ossrdbms-aad.database.chinacloudapi.cn' };
+const usGovernmentCloud: AzureCloud = { authority: 'https://login.microsoftonline.us', storage: 'core.usgovcloudapi.net', management: 'https://management.usgovcloudapi.net', database: 'https://ossrdbms-aad.database.usgovcloudapi.net' };
 
 const clouds: Readonly<Record<string, AzureCloud>> = {
   '': publicCloud, azurepubliccloud: publicCloud, azurepublic: publicCloud, azurecloud: publicCloud,

@@ -10,7 +10,8 @@ import { createFanOutConsumer } from '../aws/kinesis-fan-out.ts';
 import { createLeases, createOwnLeases, type Leases } from '../aws/kinesis-leases.ts';
 import { pollingReader } from '../aws/kinesis-polling.ts';
 import type { KinesisAccess } from '../aws/kinesis-shard.ts';
-import { awsAliases, awsClientSettings, awsFields } from '../aws/settings.ts';
+import { awsAliases, awsFields } from '../aws/fields.ts';
+import { awsClientSettings } from '../aws/settings.ts';
 
 // Of the Kinesis Client Library, so that members of both kinds can share a group; it looks for shards every minute only.
 const leaseMs = 10_000;

@@ -8,7 +8,8 @@ import { goStringify, int, list, optionalString, parseWhole, type Reader, string
 import type { DiskPort } from '../../core/host.ts';
 import { field, isTruthy, schema } from '../../core/metadata.ts';
 import { AwsFailure, awsCalls } from '../aws/failure.ts';
-import { awsAliases, awsClientSettings, awsFields } from '../aws/settings.ts';
+import { awsAliases, awsFields } from '../aws/fields.ts';
+import { awsClientSettings } from '../aws/settings.ts';
 import { type BulkResult, bulkJson, createJson, listJson, locationOf, taggingOf } from '../aws/s3-answers.ts';
 import { unquote } from './unquote.ts';
 

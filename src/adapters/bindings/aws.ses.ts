@@ -4,7 +4,8 @@ import { AdapterError } from '../../core/errors.ts';
 import { textOfBytes } from '../../core/go-json.ts';
 import { field, property, schema } from '../../core/metadata.ts';
 import { awsCalls, prefixed } from '../aws/failure.ts';
-import { awsAliases, awsClientSettings, awsFields } from '../aws/settings.ts';
+import { awsAliases, awsFields } from '../aws/fields.ts';
+import { awsClientSettings } from '../aws/settings.ts';
 import { unquote } from './unquote.ts';
 
 const addresses = (list: string): string[] | undefined => (list === '' ? undefined : list.split(';'));

@@ -5,7 +5,8 @@ import { parseWhole, textOfBytes } from '../../core/go-json.ts';
 import { entriesOf, type Exact, parseExact, printExact } from '../../core/json-exact.ts';
 import { field, schema } from '../../core/metadata.ts';
 import { awsCalls } from '../aws/failure.ts';
-import { awsAliases, awsClientSettings, awsFields } from '../aws/settings.ts';
+import { awsAliases, awsFields } from '../aws/fields.ts';
+import { awsClientSettings } from '../aws/settings.ts';
 
 export default defineBinding({
   type: 'bindings.aws.sns',

@@ -6,7 +6,8 @@ import { textOfBytes, utf8 } from '../../core/go-json.ts';
 import { field, schema } from '../../core/metadata.ts';
 import { pause } from '../../core/pause.ts';
 import { awsCalls } from '../aws/failure.ts';
-import { awsAliases, awsClientSettings, awsFields } from '../aws/settings.ts';
+import { awsAliases, awsFields } from '../aws/fields.ts';
+import { awsClientSettings } from '../aws/settings.ts';
 
 /** One look into the queue, the longest SQS allows. */
 const waitSeconds = 20;

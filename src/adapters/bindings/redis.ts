@@ -12,8 +12,8 @@ export default defineBinding({
   features: ['OUTPUT_BINDING'],
   summary: 'Writes, reads, counts and deletes plain keys in Redis.',
   metadata: redisSchema('bindings', {}),
-  open: async ({ connection: settings }, { log, signal }) => {
-    const connection = await openRedis(settings, { log, signal, failing: 'redis binding: error connecting to redis at' });
+  open: async ({ connection: settings }, { host, log, signal }) => {
+    const connection = await openRedis(settings, { host, log, signal, failing: 'redis binding: error connecting to redis at' });
     const { command } = connection;
     return {
       operations: ['create', 'delete', 'get', 'increment'],

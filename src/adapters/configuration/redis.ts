@@ -19,8 +19,8 @@ export default defineConfigurationStore({
   runtimes: ['node', 'bun', 'deno'],
   summary: 'Configuration items as texts in Redis, `value||version`; every key of the database is one.',
   metadata: redisSchema('configuration', {}),
-  open: async ({ connection: settings }, { log, signal }) => {
-    const redis = await openRedis(settings, { log, signal, failing: 'redis store: error connecting to redis at' });
+  open: async ({ connection: settings }, { host, log, signal }) => {
+    const redis = await openRedis(settings, { host, log, signal, failing: 'redis store: error connecting to redis at' });
     const subscribers = createSubscribers(log);
     const channelPrefix = `__keyspace@${settings.database}__:`;
     const everything = `${channelPrefix}*`;
@@ -52,7 +52,7 @@ export default defineConfigurationStore({
     const askForEvents = () => redis.command('CONFIG', 'SET', 'notify-keyspace-events', wantedEvents).catch((error) => log.warn(`redis at ${redis.address} cannot be told to publish key events (notify-keyspace-events ${wantedEvents}): ${textOf(error)}`));
     /** The one connection that listens, for all subscriptions; ioredis subscribes again by itself when it was lost. */
     const listening = async (): Promise<Redis> => {
-      listener ??= redis.another({ blocking: true }).then((connection) => {
+      listener ??= redis.another({ blocking: true, listening: true }).then((connection) => {
         const client = connection.client as Redis;
         client.on('message', (channel: string) => changed(channel, false));
         client.on('pmessage', (_pattern: string, channel: string) => changed(channel, true));

@@ -1,8 +1,9 @@
 // Tokens for brokers of Amazon MSK with IAM: a signed URL that asks to connect, in base64 (aws/aws-msk-iam-sasl-signer-go; components-contrib/common/component/kafka/aws.go).
 import { AdapterError, textOf } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
+import type { AwsSettings } from '../aws/fields.ts';
 import { presignedUrl } from '../aws/presigned-url.ts';
-import { type AwsCredentials, type AwsSettings, awsClientSettings } from '../aws/settings.ts';
+import { type AwsCredentials, awsCredentialSource } from '../aws/settings.ts';
 
 const expiresSeconds = 900;
 
@@ -14,9 +15,7 @@ export async function mskToken(region: string, credentials: AwsCredentials, now:
 
 /** Gives a token for each connection, with the credentials of the moment. Rejects at once where there are none. */
 export async function mskTokenSource(settings: AwsSettings, host: Host): Promise<() => Promise<string>> {
-  const { STSClient } = await import('@aws-sdk/client-sts');
-  // Never asked anything itself, unless a role is taken on: it knows where the SDK finds credentials and when they run out.
-  const { credentials } = new STSClient(awsClientSettings(settings, host)).config;
+  const credentials = await awsCredentialSource(settings, host);
   const token = async () => mskToken(settings.region, await credentials(), Date.now());
   await token().catch((error) => { throw new AdapterError('unavailable', `failed to get latest Kafka clients for initialization: failed to get AWS IAM Kafka clients: error validating iam credentials ${textOf(error)}`, error); });
   return token;

@@ -1,7 +1,7 @@
 // Component metadata that the two Kafka components share, with Dapr's checks (components-contrib/common/component/kafka/metadata.go).
 import type { Logger } from '../../core/log.ts';
 import { field, MetadataError, parseBool, type Properties, property, schema } from '../../core/metadata.ts';
-import { type AwsSettings, awsFields } from '../aws/settings.ts';
+import { awsFields, type AwsSettings, prefixedAwsAliases } from '../aws/fields.ts';
 import { type RetryPolicy, retryPolicy } from '../retry-policy.ts';
 import type { RegistrySettings } from './schema-registry.ts';
 
@@ -68,16 +68,14 @@ const fields = {
   ...credentialFields,
   region: field.text().default('').describe('AWS region of the brokers: authType awsiam needs it, and the other AWS fields are for it too'),
 };
-/** Old names. */
-const aliases = { awsRegion: 'region', awsAccessKey: 'accessKey', awsSecretKey: 'secretKey', awsSessionToken: 'sessionToken', awsIamRoleArn: 'assumeRoleArn', awsStsSessionName: 'sessionName' };
 
 /** Schema of one component: what both have, and what only it has. */
-export const kafkaSchema = schema(fields, aliases);
+export const kafkaSchema = schema(fields, prefixedAwsAliases);
 export const kafkaBindingSchema = schema({
   ...fields,
   topics: field.text().default('').describe('Topics that are read, comma-separated'),
   publishTopic: field.text().default('').describe('Topic that is written'),
-}, aliases);
+}, prefixedAwsAliases);
 
 export interface KafkaSettings {
   brokers: string[];

@@ -13,10 +13,10 @@ export default defineLockStore({
   runtimes: ['node', 'bun', 'deno'],
   summary: 'Locks in one Redis, or in the master that sentinels watch. A cluster or replicas could lose a lock and are refused.',
   metadata: redisSchema('lock', {}),
-  open: async ({ connection: settings }, { log, signal, properties }) => {
+  open: async ({ connection: settings }, { host, log, signal, properties }) => {
     if ((property(properties, 'redisHost') ?? '') === '') throw new Error('metadata property redisHost is empty');
     if (property(properties, 'redisType') === 'cluster') throw new Error('this component does not support connecting to Redis Cluster');
-    const connection = await openRedis(settings, { log, signal, failing: 'error connecting to Redis' });
+    const connection = await openRedis(settings, { host, log, signal, failing: 'error connecting to Redis' });
     const { command } = connection;
     // Some servers that are nearly Redis have no INFO; they pass, as upstream.
     const info = await command('INFO', 'replication').then((reply) => (reply instanceof Uint8Array ? textOfBytes(reply) : ''), () => '');

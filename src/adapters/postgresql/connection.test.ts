@@ -46,8 +46,9 @@ describe('connection settings', () => {
   });
   it.each<[Record<string, string>, string]>([
     [{}, 'failed to build connection string'],
-    [{ host: 'h', useAzureAD: 'true' }, 'useAzureAD is not supported'],
-    [{ host: 'h', useAWSIAM: 'yes' }, 'useAWSIAM is not supported'],
+    [{ host: 'h', user: 'u', useAzureAD: 'true', azureAuthMethods: 'none' }, "all Azure auth methods have been disabled with auth method 'None'"],
+    [{ host: 'h', user: 'u', useAWSIAM: 'yes' }, "failed to validate AWS IAM authentication fields: metadata properties 'region' or 'AWSRegion' is missing"],
+    [{ host: 'h', useAWSIAM: 'yes', awsRegion: 'r' }, 'the connection names no user'],
     [{ host: 'h', timeout: '1ms' }, "invalid value for 'timeout'"],
     [{ host: 'h', queryExecMode: 'fast' }, 'invalid queryExecMode metadata value: fast'],
     [{ host: 'a,b' }, 'more than one host is not supported'],

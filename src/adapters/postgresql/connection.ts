@@ -3,7 +3,12 @@ import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { field } from '../../core/metadata.ts';
 import { parseDuration } from '../../core/duration.ts';
+import { awsFields, type AwsSettings, prefixedAwsAliases } from '../aws/fields.ts';
+import { entraAliases, entraFields, type EntraSettings } from '../azure/entra-settings.ts';
 import { dsnSettings, urlSettings } from './dsn.ts';
+import type { PasswordSource, RdsServer } from './login.ts';
+
+const { endpoint: _, ...credentialFields } = awsFields;
 
 /** Fields for a component's schema. */
 export const postgresConnectionFields = {
@@ -19,12 +24,15 @@ export const postgresConnectionFields = {
   maxConns: field.integer().default(0).describe('Most connections at once; 0 and 1: the larger of 4 and the number of processors.'),
   queryExecMode: field.text().default('').describe('`cache_statement` (default), or `cache_describe`, `describe_exec`, `exec`, `simple_protocol`: no prepared statements, for PgBouncer.'),
   timeout: field.duration().default(20_000).describe('Longest time to connect and to wait for an answer. At least 1s.'),
-  useAzureAD: field.flag().default(false).describe('Log in with Microsoft Entra ID. Not supported yet.'),
-  useAWSIAM: field.flag().default(false).describe('Log in with AWS IAM. Not supported yet.'),
+  useAzureAD: field.flag().default(false).describe('Log in with a token of Microsoft Entra ID as the password: Azure Database for PostgreSQL.'),
+  useAWSIAM: field.flag().default(false).describe('Log in with a token of AWS IAM as the password: Amazon RDS and Aurora. The AWS fields are for it.'),
+  ...entraFields,
+  ...credentialFields,
+  region: field.text().default('').describe('AWS region of the database: useAWSIAM needs it'),
 };
-export const postgresConnectionAliases = { url: 'connectionString', connMaxIdleTime: 'connectionMaxIdleTime', timeoutInSeconds: 'timeout' };
+export const postgresConnectionAliases = { ...entraAliases, ...prefixedAwsAliases, url: 'connectionString', connMaxIdleTime: 'connectionMaxIdleTime', timeoutInSeconds: 'timeout' };
 
-export interface PostgresConnectionSettings {
+export interface PostgresConnectionSettings extends EntraSettings, Omit<AwsSettings, 'endpoint'> {
   connectionString: string;
   host: string;
   hostaddr: string;
@@ -49,7 +57,8 @@ export interface PostgresConnection {
   host: string | undefined;
   port: number | undefined;
   user: string | undefined;
-  password: string | undefined;
+  /** A function is asked for each connection. */
+  password: string | PasswordSource | undefined;
   database: string | undefined;
   applicationName: string | undefined;
   /** Server settings in the form of the start-up packet: `-c search_path=x`. */
@@ -74,8 +83,6 @@ const execModes = ['cache_statement', 'cache_describe', 'describe_exec', 'exec',
 
 /** Puts connection string, fields and files together. Throws where something is missing, wrong or not supported. */
 export async function postgresConnection(settings: PostgresConnectionSettings, host: Host, log: Logger): Promise<PostgresConnection> {
-  if (settings.useAzureAD) throw new Error('useAzureAD is not supported: connect with a user and a password');
-  if (settings.useAWSIAM) throw new Error('useAWSIAM is not supported: connect with a user and a password');
   if (settings.timeout < 1000) throw new Error("invalid value for 'timeout': must be greater than 1s");
   const { connectionString } = settings;
   const isUrl = /^postgres(ql)?:\/\//.test(connectionString);
@@ -93,6 +100,7 @@ export async function postgresConnection(settings: PostgresConnectionSettings, h
   if (name?.includes(',') || part('port')?.includes(',')) throw new Error('failed to parse connection string: more than one host is not supported');
   if (parts.has('service')) throw new Error('failed to parse connection string: service files are not supported');
   const portText = part('port', 'PGPORT');
+  const user = part('user', 'PGUSER');
   const port = portText === undefined ? undefined : Number(portText);
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536)) throw new Error(`failed to parse connection string: invalid port ${portText}`);
   const attributes = part('target_session_attrs');
@@ -106,8 +114,8 @@ export async function postgresConnection(settings: PostgresConnectionSettings, h
   return {
     host: address ?? name,
     port,
-    user: part('user'),
-    password: part('password'),
+    user,
+    password: settings.useAzureAD || settings.useAWSIAM ? await passwordSource(settings, { host: name ?? address ?? 'localhost', port: port ?? 5432, user: user ?? '' }, host, log) : part('password'),
     database: part('database'),
     applicationName: part('application_name') ?? part('fallback_application_name'),
     options: [part('options', 'PGOPTIONS'), ...server].filter((o) => o !== undefined).join(' ') || undefined,
@@ -116,9 +124,18 @@ export async function postgresConnection(settings: PostgresConnectionSettings, h
     timeoutMs: settings.timeout,
     maxConns: settings.maxConns > 1 ? settings.maxConns : poolMax > 0 ? Math.max(2, poolMax) : Math.max(4, globalThis.navigator?.hardwareConcurrency ?? 4),
     idleMs: settings.connectionMaxIdleTime > 0 ? settings.connectionMaxIdleTime : (parseDuration(part('pool_max_conn_idle_time') ?? '') ?? 30 * 60_000),
-    lifetimeMs: parseDuration(part('pool_max_conn_lifetime') ?? '') ?? 60 * 60_000,
+    lifetimeMs: settings.useAWSIAM ? 8 * 60_000 : (parseDuration(part('pool_max_conn_lifetime') ?? '') ?? 60 * 60_000),
     prepare: mode === 'cache_statement',
   };
+}
+
+/** As in daprd, Entra ID goes first where both are wanted. */
+async function passwordSource(settings: PostgresConnectionSettings, server: RdsServer, host: Host, log: Logger): Promise<PasswordSource> {
+  const { entraPassword, rdsPassword } = await import('./login.ts');
+  if (settings.useAzureAD) return entraPassword(settings, host, log);
+  const fault = settings.region === '' ? "metadata properties 'region' or 'AWSRegion' is missing" : server.user === '' ? 'the connection names no user' : undefined;
+  if (fault !== undefined) throw new Error(`failed to validate AWS IAM authentication fields: ${fault}`);
+  return rdsPassword(server, { ...settings, endpoint: '' }, host);
 }
 
 /** libpq's sslmode as the TLS options to try; source: PostgreSQL's documentation, "SSL Support". */

@@ -6,7 +6,8 @@ import { definePubSub } from '../../blocks/pubsub/port.ts';
 import { entityName, partitionOf } from '../aws/entity-names.ts';
 import { awsCalls, prefixed } from '../aws/failure.ts';
 import { createQueueConsumer, type QueueConsumer } from '../aws/queue-consumer.ts';
-import { type AwsClientSettings, awsAliases, awsClientSettings, awsFields } from '../aws/settings.ts';
+import { awsAliases, awsFields } from '../aws/fields.ts';
+import { type AwsClientSettings, awsClientSettings } from '../aws/settings.ts';
 import { createEntities } from '../aws/sns-sqs-entities.ts';
 
 const metadata = schema(

@@ -20,6 +20,8 @@ const metadata = redisSchema('pubsub', {
   streamTTL: redisField.duration().default(0).describe('Entries older than this are cut away when publishing; 0 never. Not together with maxLenApprox'),
 });
 
+const longestBlockMs = 60_000;
+
 /** One subscription's part of the queue. */
 interface Reader {
   topic: string;
@@ -43,12 +45,14 @@ export default definePubSub({
   features: [],
   summary: 'Redis streams with consumer groups.',
   metadata,
-  open: async (settings, { log, appId, properties, signal }) => {
-    const redis = await openRedis(settings.connection, { log, signal, failing: 'redis streams: error connecting to redis at' });
+  open: async (settings, { host, log, appId, properties, signal }) => {
+    const redis = await openRedis(settings.connection, { host, log, signal, failing: 'redis streams: error connecting to redis at' });
     const { maxLenApprox, streamTTL, processingTimeout, redeliverInterval } = settings;
     if (maxLenApprox > 0 && streamTTL > 0) log.warn('redis streams: maxLenApprox and streamTTL cannot be used together; only one stream trimming strategy can be active at a time.');
     // The runtime reads this property by its exact name: `consumerId` is another one.
     const group = (properties.consumerID ?? '').trim() || appId;
+    // A new token waits until the connection is not blocked, and must not wait for ever.
+    const blockMs = settings.connection.entra === undefined ? Math.max(0, settings.readTimeout) : Math.min(longestBlockMs, Math.max(0, settings.readTimeout) || longestBlockMs);
     const redelivers = processingTimeout > 0 && redeliverInterval > 0;
     // Go's unbuffered queue of depth 0 hands over one at a time as well; without a worker nothing is ever delivered.
     const queue = workQueue(settings.concurrency, Math.max(1, settings.queueDepth), deliver);
@@ -110,7 +114,7 @@ export default definePubSub({
         };
         const begun = (left.get(topic) ?? []).filter(({ at }) => !redelivers || Date.now() - at < processingTimeout).map(({ entry }) => entry);
         left.delete(topic);
-        void stream.take(begun).then(() => readNew(connection, redis, Math.max(0, settings.readTimeout), stream));
+        void stream.take(begun).then(() => readNew(connection, redis, blockMs, stream));
         const look = () => reclaim(redis, processingTimeout, (id) => from.queued.has(id), stream).catch((error) => {
           if (!from.closing) log.error(`error reclaiming pending Redis messages of stream ${topic}: ${textOf(error)}`);
         });

@@ -1,7 +1,9 @@
 // The connection to Redis that all Redis components share: one node, a cluster, or a master told by sentinels (client: ioredis).
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { AdapterError, textOf } from '../../core/errors.ts';
+import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import type { RedisLogin } from './entra-login.ts';
 import type { RedisSettings } from './settings.ts';
 
 export type RedisArgument = string | number | Uint8Array;
@@ -21,15 +23,24 @@ export interface RedisConnection {
   command(name: string, ...args: RedisArgument[]): Promise<RedisReply>;
   /** The same on every master of a cluster (SCAN, INFO); without a cluster on the one server. */
   masters(): Promise<Pick<RedisConnection, 'command'>[]>;
-  /** Another connection with the same settings; `blocking`: without a limit on how long an answer may take (XREADGROUP BLOCK, SUBSCRIBE). */
-  another(options?: { blocking?: boolean }): Promise<RedisConnection>;
+  /**
+   * Another connection with the same settings; `blocking`: without a limit on how long an answer may take (XREADGROUP BLOCK, SUBSCRIBE).
+   * `listening`: for subscriptions only. With useEntraID it stays signed in while this one is open.
+   */
+  another(options?: AnotherOptions): Promise<RedisConnection>;
   /** The client of ioredis, for what commands cannot do (subscriptions). */
   readonly client: Redis | Cluster;
   /** Waits a moment for commands on their way, then closes. */
   close(): Promise<void>;
 }
 
+export interface AnotherOptions {
+  blocking?: boolean;
+  listening?: boolean;
+}
+
 export interface OpenOptions {
+  host: Host;
   log: Logger;
   /** Aborted when the component may no longer take time to start. */
   signal: AbortSignal;
@@ -42,19 +53,38 @@ const healthySigns = /^(LOADING|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|READONLY)\b/;
 
 /** Connects and says PING; rejects when Redis does not answer it within the retries or the signal aborts. */
 export async function openRedis(settings: RedisSettings, options: OpenOptions): Promise<RedisConnection> {
-  const connection = await connect(settings, options.log, false);
+  const login = settings.entra && (await signedIn(settings, options));
+  const connection = await connect(settings, options.log, login, {});
+  const close = async () => {
+    login?.close();
+    await connection.close();
+  };
   try {
     await untilAborted(connection.command('PING'), options.signal);
-    return connection;
+    return { ...connection, close };
   } catch (error) {
+    login?.close();
     connection.client.disconnect();
     throw new AdapterError('unavailable', `${options.failing}${options.failing.endsWith(' at') ? ` ${settings.address}` : ''}: ${textOf(error)}`, error);
   }
 }
 
-async function connect(settings: RedisSettings, log: Logger, blocking: boolean): Promise<RedisConnection> {
+async function signedIn({ entra, tls, address }: RedisSettings, { host, log, signal }: OpenOptions): Promise<RedisLogin | undefined> {
+  if (entra === undefined) return undefined;
+  if (tls === undefined) log.warn(`redis at ${address}: enableTLS is false, so tokens of Microsoft Entra ID travel as plain text`);
+  const { entraLogin } = await import('./entra-login.ts');
+  const login = entraLogin(entra, host, log);
+  return untilAborted(login, signal).catch((error) => {
+    void login.then((late) => late.close(), () => undefined);
+    throw new AdapterError(error instanceof AdapterError ? error.kind : 'invalid', `redis client configuration error: ${textOf(error)}`, error);
+  });
+}
+
+async function connect(settings: RedisSettings, log: Logger, login: RedisLogin | undefined, { blocking = false, listening = false }: AnotherOptions): Promise<RedisConnection> {
   const { default: ioredis } = (await import('ioredis')) as unknown as { default: typeof import('ioredis') }; // CommonJS: once bundled, `default` is all it exports
-  const client = settings.mode === 'cluster' ? new ioredis.Cluster(settings.addresses.map((a) => ({ ...a })), clusterOptions(settings, blocking)) : new ioredis.Redis(nodeOptions(settings, blocking));
+  const common = perNode(settings, login, blocking, listening);
+  const client = settings.mode === 'cluster' ? new ioredis.Cluster(settings.addresses.map((a) => ({ ...a })), clusterOptions(settings, common)) : new ioredis.Redis(nodeOptions(settings, common, blocking));
+  login?.keep(client);
   const clustered = settings.mode === 'cluster';
 
   // ioredis tells why it cannot connect by events only; commands just learn that it gave up.
@@ -100,7 +130,7 @@ async function connect(settings: RedisSettings, log: Logger, blocking: boolean):
       await command('PING'); // the nodes are known once the cluster has answered
       return client.nodes('master').map((node) => ({ command: runner(node) }));
     },
-    another: async (wanted = {}) => connect(settings, log, wanted.blocking ?? false),
+    another: async (wanted = {}) => connect(settings, log, login, wanted),
     close: async () => {
       if (client.status === 'ready') await within(client.quit(), closingMs).catch(() => undefined);
       client.disconnect();
@@ -108,27 +138,30 @@ async function connect(settings: RedisSettings, log: Logger, blocking: boolean):
   };
 }
 
-function nodeOptions(settings: RedisSettings, blocking: boolean): RedisOptions {
+function nodeOptions(settings: RedisSettings, common: RedisOptions, blocking: boolean): RedisOptions {
   const sentinels = settings.mode === 'sentinel' ? settings.addresses.map((a) => ({ ...a })) : undefined;
   return {
     ...(sentinels ? sentinelOptions(settings, sentinels) : { ...settings.addresses[0] }),
-    ...perNode(settings, blocking),
+    ...common,
     db: settings.mode === 'cluster' ? 0 : settings.database,
     maxRetriesPerRequest: blocking ? null : settings.maxRetries,
     retryStrategy: (times) => pause(settings, times),
   };
 }
 
-function perNode(settings: RedisSettings, blocking: boolean): RedisOptions {
+function perNode(settings: RedisSettings, login: RedisLogin | undefined, blocking: boolean, listening: boolean): RedisOptions {
+  const username = login?.user ?? settings.username;
+  const password = login?.password() ?? settings.password;
   return {
-    ...(settings.username === '' ? {} : { username: settings.username }),
-    ...(settings.password === '' ? {} : { password: settings.password }),
+    ...(username === '' ? {} : { username }),
+    ...(password === '' ? {} : { password }),
     ...(settings.tls ? { tls: tlsOptions(settings.tls) } : {}),
     ...(settings.dialTimeoutMs === undefined ? { connectTimeout: 0 } : { connectTimeout: settings.dialTimeoutMs }),
     ...(settings.readTimeoutMs === undefined || blocking ? {} : { commandTimeout: settings.readTimeoutMs, socketTimeout: settings.readTimeoutMs * 2 }),
     // What was under way when the connection broke is sent again, as redisMaxRetries asks for.
     autoResendUnfulfilledCommands: settings.maxRetries > 0,
-    protocol: 2,
+    // In RESP2 a connection that listens takes no AUTH, which every new token asks for.
+    protocol: login !== undefined && listening ? 3 : 2,
     disableClientInfo: true,
   };
 }
@@ -142,8 +175,8 @@ const sentinelOptions = (settings: RedisSettings, sentinels: { host: string; por
   sentinelRetryStrategy: (times) => pause(settings, times),
 });
 
-const clusterOptions = (settings: RedisSettings, blocking: boolean): ClusterOptions => ({
-  redisOptions: perNode(settings, blocking),
+const clusterOptions = (settings: RedisSettings, common: RedisOptions): ClusterOptions => ({
+  redisOptions: common,
   clusterRetryStrategy: (times) => pause(settings, times),
   scaleReads: 'master',
   // Behind TLS the certificate names the host, not the address it resolves to.

@@ -31,7 +31,8 @@ test.each([
   [{ redisPort: '65536' }, `* error decoding 'redisPort': invalid uint16 "65536"`],
   [{ readTimeout: 'soon' }, `* error decoding 'readTimeout': invalid Duration "soon"`],
   [{ redisHost: 'a', REDISHOST: 'b' }, 'duplicate'],
-  [{ useEntraID: 'true' }, 'useEntraID is not available'],
+  [{ useEntraID: 'true', redisUsername: 'u' }, 'redis client configuration error: username or password must not be specified when using Entra ID authentication'],
+  [{ useAzureAD: 'true', redisPassword: 'p' }, 'username or password must not be specified'],
 ] as [Record<string, string>, string][])('%j is refused', (properties, message) => {
   expect(() => settings(properties)).toThrow(message);
 });
@@ -52,6 +53,13 @@ test('modes', () => {
   expect(settings({ redisType: 'cluster' }).mode).toBe('cluster');
   expect(settings({ failover: 'true', sentinelMasterName: 'm' })).toMatchObject({ mode: 'sentinel', sentinelMaster: 'm' });
   expect(settings({ enableTLS: 'true', insecureSkipTLSVerify: '1', clientCert: 'c', clientKey: 'k' }).tls).toEqual({ verify: false, cert: 'c', key: 'k' });
+});
+
+test('signing in with Microsoft Entra ID means TLS, unless that is switched off', () => {
+  const { entra, tls } = settings({ useAzureAD: 'true', azureClientId: 'c', spnTenantId: 't', azureClientSecret: 's' });
+  expect([entra, tls]).toEqual([expect.objectContaining({ azureClientId: 'c', azureTenantId: 't', azureClientSecret: 's' }), { verify: true }]);
+  expect(settings({ useEntraID: 'true', enableTLS: 'false' }).tls).toBeUndefined();
+  expect(settings({ azureClientId: 'c' })).toMatchObject({ entra: undefined, tls: undefined });
 });
 
 test('own fields are decoded beside the connection', () => {

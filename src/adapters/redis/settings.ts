@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { parseDuration } from '../../core/duration.ts';
 import { MetadataError, type MetadataSchema, parseBool, type Properties, property, schema } from '../../core/metadata.ts';
+import { entraAliases, entraFields, type EntraSettings } from '../azure/entra-settings.ts';
 
 // Decoder B of component metadata: strict Go parsing, bare numbers of a duration are milliseconds. Messages are Go's.
 const decoded = <T>(go: keyof typeof kinds, read: (text: string) => T | undefined) =>
@@ -53,11 +54,12 @@ export const connectionFields = {
   idleCheckFrequency: duration().default(0).describe('Accepted for compatibility'),
   failover: flag().default(false).describe('redisHost names sentinels that tell the master'),
   sentinelMasterName: text().default('').describe('Name of the master that the sentinels watch'),
-  enableTLS: flag().default(false).describe('Connect with TLS'),
+  enableTLS: flag().optional().describe('Connect with TLS. Default: only with useEntraID'),
   insecureSkipTLSVerify: flag().default(false).describe('Do not check the certificate of the server; for tests only'),
   clientCert: text().default('').describe('Client certificate, PEM text'),
   clientKey: text().default('').describe('Key of the client certificate, PEM text'),
-  useEntraID: flag().default(false).describe('Sign in with Microsoft Entra ID; not available yet, such a component is refused'),
+  useEntraID: flag().default(false).describe('Sign in with a token of Microsoft Entra ID; the user is its object id. Not together with redisUsername or redisPassword'),
+  ...entraFields,
 };
 type Fields = z.output<z.ZodObject<typeof connectionFields>>;
 
@@ -83,6 +85,8 @@ export interface RedisSettings {
   readonly dialTimeoutMs: number | undefined;
   readonly readTimeoutMs: number | undefined;
   readonly tls: { readonly verify: boolean; readonly cert?: string; readonly key?: string } | undefined;
+  /** How to get the tokens to sign in with, instead of user and password. */
+  readonly entra: EntraSettings | undefined;
 }
 
 /** Which component asks: their retry defaults and legacy names differ. */
@@ -93,7 +97,7 @@ export type RedisUse = 'state' | 'lock' | 'pubsub' | 'bindings' | 'configuration
  * Messages are daprd's: `redis client configuration error: decode failed. 1 error(s) decoding: …`.
  */
 export function redisSchema<S extends z.ZodRawShape>(use: RedisUse, own: S): MetadataSchema<z.output<z.ZodObject<S>> & { connection: RedisSettings }> {
-  const fields = schema({ ...connectionFields, ...own } as typeof connectionFields & S, { useAzureAD: 'useEntraID', ...(use === 'state' || use === 'lock' ? { maxRetries: 'redisMaxRetries' } : {}) });
+  const fields = schema({ ...connectionFields, ...own } as typeof connectionFields & S, { ...entraAliases, useAzureAD: 'useEntraID', ...(use === 'state' || use === 'lock' ? { maxRetries: 'redisMaxRetries' } : {}) });
   return {
     ...fields,
     parse: (properties) => {
@@ -125,7 +129,7 @@ function upgraded(use: RedisUse, properties: Properties): Properties {
 
 function settingsOf(use: RedisUse, fields: Fields): RedisSettings {
   const fail = (message: string) => new MetadataError(`redis client configuration error: ${message}`);
-  if (fields.useEntraID) throw fail('useEntraID is not available in this build');
+  if (fields.useEntraID && (fields.redisUsername !== '' || fields.redisPassword !== '')) throw fail('username or password must not be specified when using Entra ID authentication');
   const list = fields.redisHost === '' ? ['localhost'] : fields.redisHost.split(',').map((host) => host.trim());
   const addresses = list.filter((host) => host !== '').map((host) => addressOf(host, fields.redisPort));
   const limit = (value: number, byDefault: number) => (value < 0 ? undefined : value || byDefault);
@@ -144,7 +148,9 @@ function settingsOf(use: RedisUse, fields: Fields): RedisSettings {
     maxRetryMs: Math.max(0, fields.redisMaxRetryInterval || (use === 'configuration' ? 2000 : 512)),
     dialTimeoutMs: limit(fields.dialTimeout, 5000),
     readTimeoutMs: limit(fields.readTimeout, 3000),
-    tls: fields.enableTLS ? { verify: !fields.insecureSkipTLSVerify, ...(fields.clientCert && fields.clientKey ? { cert: fields.clientCert, key: fields.clientKey } : {}) } : undefined,
+    // daprd leaves TLS to enableTLS here too, and so sends the token to whoever listens.
+    tls: (fields.enableTLS ?? fields.useEntraID) ? { verify: !fields.insecureSkipTLSVerify, ...(fields.clientCert && fields.clientKey ? { cert: fields.clientCert, key: fields.clientKey } : {}) } : undefined,
+    entra: fields.useEntraID ? fields : undefined,
   };
 
   /** `host`, `host:port`, `[v6]:port`; what is none of these with a port is a host. */

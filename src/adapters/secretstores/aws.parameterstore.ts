@@ -3,7 +3,8 @@ import { AdapterError } from '../../core/errors.ts';
 import { field, schema } from '../../core/metadata.ts';
 import { defineSecretStore } from '../../blocks/secrets/port.ts';
 import { awsCalls, prefixed } from '../aws/failure.ts';
-import { awsAliases, awsClientSettings, awsFields } from '../aws/settings.ts';
+import { awsAliases, awsFields } from '../aws/fields.ts';
+import { awsClientSettings } from '../aws/settings.ts';
 
 export default defineSecretStore({
   type: 'secretstores.aws.parameterstore',

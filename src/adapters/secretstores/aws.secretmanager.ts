@@ -5,7 +5,8 @@ import { parseWhole } from '../../core/go-json.ts';
 import { field, schema } from '../../core/metadata.ts';
 import { defineSecretStore } from '../../blocks/secrets/port.ts';
 import { awsCalls, prefixed } from '../aws/failure.ts';
-import { awsAliases, awsClientSettings, awsFields } from '../aws/settings.ts';
+import { awsAliases, awsFields } from '../aws/fields.ts';
+import { awsClientSettings } from '../aws/settings.ts';
 
 export default defineSecretStore({
   type: 'secretstores.aws.secretmanager',

@@ -6,7 +6,8 @@ import { field, MetadataError, schema } from '../../core/metadata.ts';
 import { bytesOf, etagOf } from '../../blocks/state/options.ts';
 import { type DeleteRequest, defineStateStore, type GetResult, type SetRequest, type TransactionOperation } from '../../blocks/state/port.ts';
 import { AwsFailure, awsCalls, prefixed } from '../aws/failure.ts';
-import { awsAliases, awsClientSettings, awsFields } from '../aws/settings.ts';
+import { awsAliases, awsFields } from '../aws/fields.ts';
+import { awsClientSettings } from '../aws/settings.ts';
 
 type Item = Record<string, AttributeValue>;
 type Condition = Pick<Put, 'ConditionExpression' | 'ExpressionAttributeNames' | 'ExpressionAttributeValues'>;

@@ -16,9 +16,9 @@ export default defineStateStore({
     ttlInSeconds: redisField.int().optional().describe('Lifetime in seconds of values saved without one; default: they stay'),
     queryIndexes: redisField.text().default('').describe('Indexes for the query API, a JSON list of `{"name": …, "indexes": [{"key": "person.id", "type": "NUMERIC"}]}`; needs RedisJSON and RediSearch'),
   }),
-  open: async ({ connection: settings, ttlInSeconds, queryIndexes }, { log, signal, name }) => {
+  open: async ({ connection: settings, ttlInSeconds, queryIndexes }, { host, log, signal, name }) => {
     const indexes = parseQueryIndexes(queryIndexes);
-    const connection = await openRedis(settings, { log, signal, failing: 'redis store: error connecting to redis at' });
+    const connection = await openRedis(settings, { host, log, signal, failing: 'redis store: error connecting to redis at' });
     try {
       await createQueryIndexes(connection.command, indexes, log);
       const { hasJson, ...state } = await openRedisState({ ...connection, script: scriptRunner(connection) }, { ttlInSeconds, textOnly: false, waitForReplicas: true });
