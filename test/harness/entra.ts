@@ -17,15 +17,16 @@ export interface Registered {
   federated?: string;
 }
 
-/** `state.token` is given instead of those it makes; `state.onIssue` sees every token before who asked for it does: what is to take it can be told. */
+/** `state.lifetimes` are of the next tokens; `state.token` is given instead of those it makes; `state.onIssue` sees every token before who asked for it does: what is to take it can be told. */
 export async function startEntra(applications: Registered[] = []) {
   const requests: { path: string; fields: Record<string, string>; headers: IncomingMessage['headers'] }[] = [];
-  const state = { lifetimeSeconds: 3600, away: false, identity: 'there' as 'there' | 'none', oid: undefined as string | undefined, token: undefined as string | undefined, onIssue: undefined as ((token: string) => Promise<unknown>) | undefined };
+  const state = { lifetimeSeconds: 3600, lifetimes: [] as number[], away: false, identity: 'there' as 'there' | 'none', oid: undefined as string | undefined, token: undefined as string | undefined, onIssue: undefined as ((token: string) => Promise<unknown>) | undefined };
   const issue = async (resource: string, subject: string) => {
+    const seconds = state.lifetimes.shift() ?? state.lifetimeSeconds;
     const now = Math.floor(Date.now() / 1000);
-    const token = state.token ?? await new SignJWT({ nonce: requests.length, ...(state.oid === undefined ? {} : { oid: state.oid }) }).setProtectedHeader({ alg: 'HS256' }).setIssuer('https://sts.windows.net/tenant/').setAudience(resource).setSubject(subject).setIssuedAt(now).setNotBefore(now - 5).setExpirationTime(now + state.lifetimeSeconds).sign(signing);
+    const token = state.token ?? await new SignJWT({ nonce: requests.length, ...(state.oid === undefined ? {} : { oid: state.oid }) }).setProtectedHeader({ alg: 'HS256' }).setIssuer('https://sts.windows.net/tenant/').setAudience(resource).setSubject(subject).setIssuedAt(now).setNotBefore(now - 5).setExpirationTime(now + seconds).sign(signing);
     await state.onIssue?.(token);
-    return { token_type: 'Bearer', access_token: token, expires_in: state.lifetimeSeconds };
+    return { token_type: 'Bearer', access_token: token, expires_in: seconds };
   };
   const proven = async (fields: Record<string, string>, audience: string): Promise<boolean> => {
     const application = applications.find(({ clientId, tenantId }) => clientId === fields.client_id && audience.includes(`/${tenantId}/`));
