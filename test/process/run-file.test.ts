@@ -60,6 +60,8 @@ apps:
     expect(await answerOf('other')).toMatchObject({ APP_ID: 'other', GREETING: 'own' });
     expect(await answerOf('one')).toEqual({ APP_ID: 'one', DAPR_HTTP_PORT: String(http), GREETING: 'hello' });
 
+    // calls are answered before everything is started
+    await eventually(async () => ((await fetch(`http://127.0.0.1:${http}/v1.0/healthz`)).status === 204 ? true : undefined), started.log);
     expect(await started.stop('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(started.log()).toContain('== APP - one == listening\n');
     expect(started.log()).toContain('== APP - other == listening\n');

@@ -4,23 +4,29 @@ import { background } from '../../core/context.ts';
 import { field, schema } from '../../core/metadata.ts';
 import { createBatcher, type Settle } from '../../blocks/pubsub/batches.ts';
 import { CarriedMessage, type Payload } from '../../blocks/pubsub/payload.ts';
-import { definePubSub, type Message, type Subscription } from '../../blocks/pubsub/port.ts';
+import { definePubSub, type Subscription } from '../../blocks/pubsub/port.ts';
 
 interface Subscriber {
   topic: string;
   /** What a topic must begin with, and be longer than; undefined without a wildcard. */
   prefix: string | undefined;
-  deliver(message: Message, settle: Settle): void;
-  /** Of every message in hand, when it is over: the turn goes straight to who waits, so that nobody overtakes. */
-  settle: Settle;
+  deliver(payload: Payload, metadata: Record<string, string>): void;
   /** How many messages it may have in hand: one keeps them in order, batches need many. */
   atOnce: number;
   running: number;
-  /** Publishers (and dead letters) waiting for their turn, first come first served. */
-  waiting: (() => void)[];
+  /** Publications (and dead letters) waiting for their turn, first come first served. */
+  waiting: Publication[];
   /** Called when nothing runs any more. */
   idle: (() => void) | undefined;
 }
+/** What of a publication a subscription has not taken yet. */
+interface Publication {
+  messages: readonly PublishedMessage[];
+  next: number;
+  /** All of it is taken. */
+  taken(): void;
+}
+type PublishedMessage = Payload & { metadata?: Record<string, string> | undefined };
 
 /** Messages of a bulk subscription in hand: one batch at the app, the next one gathering. */
 const batchesAtOnce = 2;
@@ -41,37 +47,45 @@ export default definePubSub({
     const subscribers = new Set<Subscriber>();
     let closed = false;
 
-    /** The turn to deliver: that a subscription has its hands full is what holds publishers back. */
-    const turn = (of: Subscriber): Promise<void> | undefined => {
-      if (of.running >= of.atOnce) return new Promise((resolve) => of.waiting.push(resolve));
-      of.running++;
-      return undefined;
-    };
     // Each subscription gets metadata of its own: handlers write to it.
-    const run = (to: Subscriber, payload: Payload, metadata: Record<string, string> | undefined): void =>
-      to.deliver(new CarriedMessage(to.topic, { ...metadata }, payload), to.settle);
-    /** Hands a message to every subscription of the topic, to each when it has a hand free. */
-    const spread = async (topic: string, payload: Payload, metadata: Record<string, string> | undefined, waits: boolean): Promise<void> => {
-      for (const to of subscribers) {
-        if (topic !== to.topic && (to.prefix === undefined || topic.length <= to.prefix.length || !topic.startsWith(to.prefix))) continue;
-        const waiting = turn(to);
-        if (waiting === undefined) run(to, payload, metadata);
-        else if (waits) {
-          await waiting;
-          run(to, payload, metadata);
-        } else void waiting.then(() => run(to, payload, metadata));
+    const run = (to: Subscriber, message: PublishedMessage): void => to.deliver(message, { ...message.metadata });
+    /** Hands messages to a subscription, each when it has a hand free; undefined where all are taken at once. That its hands are full is what holds publishers back. */
+    const hand = (to: Subscriber, messages: readonly PublishedMessage[]): Promise<void> | undefined => {
+      let next = 0;
+      for (; next < messages.length && to.running < to.atOnce; next++) {
+        to.running++;
+        run(to, messages[next] as PublishedMessage);
       }
+      return next === messages.length ? undefined : new Promise((taken) => to.waiting.push({ messages, next, taken }));
+    };
+    const publish = async (topic: string, messages: readonly PublishedMessage[], fromHandler: boolean | undefined): Promise<void> => {
+      if (closed) throw new AdapterError('invalid', 'component is closed');
+      const waiting: (Promise<void> | undefined)[] = [];
+      for (const to of subscribers) {
+        if (topic === to.topic || (to.prefix !== undefined && topic.length > to.prefix.length && topic.startsWith(to.prefix))) waiting.push(hand(to, messages));
+      }
+      if (!fromHandler) for (const one of waiting) if (one !== undefined) await one;
+    };
+    /** A message in hand is over: the next one goes straight to its place, so that nobody overtakes. */
+    const settled = (by: Subscriber, failure: Parameters<Settle>[0]): void => {
+      if (failure !== undefined) log.error(textOf(failure.why));
+      const first = by.waiting[0];
+      if (first === undefined) {
+        if (--by.running === 0) by.idle?.();
+        return;
+      }
+      const message = first.messages[first.next++] as PublishedMessage;
+      if (first.next === first.messages.length) {
+        by.waiting.shift();
+        first.taken();
+      }
+      run(by, message);
     };
 
-    const subscribe = (topic: string, deliver: Subscriber['deliver'], atOnce: number): Subscription => {
+    const subscribe = (topic: string, atOnce: number, deliverTo: (settle: Settle) => Subscriber['deliver']): Subscription => {
       if (closed) throw new AdapterError('invalid', 'component is closed');
-      const settle: Settle = (failure) => {
-        if (failure !== undefined) log.error(textOf(failure.why));
-        const next = subscriber.waiting.shift();
-        if (next !== undefined) return next();
-        if (--subscriber.running === 0) subscriber.idle?.();
-      };
-      const subscriber: Subscriber = { topic, prefix: topic.endsWith('*') ? topic.slice(0, -1) : undefined, deliver, settle, atOnce, running: 0, waiting: [], idle: undefined };
+      const deliver = deliverTo((failure) => settled(subscriber, failure));
+      const subscriber: Subscriber = { topic, prefix: topic.endsWith('*') ? topic.slice(0, -1) : undefined, deliver, atOnce, running: 0, waiting: [], idle: undefined };
       subscribers.add(subscriber);
       return {
         close: async () => {
@@ -82,22 +96,20 @@ export default definePubSub({
     };
 
     return {
-      publish: async (request) => {
-        if (closed) throw new AdapterError('invalid', 'component is closed');
-        return spread(request.topic, request, request.metadata, !request.fromHandler);
-      },
+      publish: (request) => publish(request.topic, [request], request.fromHandler),
       bulkPublish: async ({ topic, entries, fromHandler }) => {
-        if (closed) throw new AdapterError('invalid', 'component is closed');
-        for (const entry of entries) await spread(topic, entry, entry.metadata, !fromHandler);
+        await publish(topic, entries, fromHandler);
         return new Map();
       },
-      subscribe: async ({ topic }, handler) => {
-        const deliver: Subscriber['deliver'] = (message, settle) => void handler(message, background).then(() => settle(undefined), (why: unknown) => settle({ why }));
-        return subscribe(topic, deliver, atOnce);
-      },
+      subscribe: async ({ topic }, handler) => subscribe(topic, atOnce, (settle) => {
+        const done = () => settle(undefined);
+        const failed = (why: unknown) => settle({ why });
+        return (payload, metadata) => void handler(new CarriedMessage(topic, metadata, payload), background).then(done, failed);
+      }),
       bulkSubscribe: async (request, handler) => {
         const batcher = createBatcher(request, handler);
-        const subscription = subscribe(request.topic, batcher.add, batchesAtOnce * (request.maxMessagesCount > 0 ? request.maxMessagesCount : usualBatch));
+        const inHand = batchesAtOnce * (request.maxMessagesCount > 0 ? request.maxMessagesCount : usualBatch);
+        const subscription = subscribe(request.topic, inHand, (settle) => (payload, metadata) => batcher.add(payload, metadata, undefined, settle));
         return {
           close: () => {
             batcher.hurry();

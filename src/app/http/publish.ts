@@ -3,6 +3,7 @@ import { BodyBroken, BodyTooLarge, type RawHeaders } from '../../core/host.ts';
 import { DaprError } from '../../core/errors.ts';
 import { fromBase64 } from '../../core/base64.ts';
 import { GoJsonError, goStringify, parseFirst, stringMap, struct, string, textOfBytes, utf8 } from '../../core/go-json.ts';
+import { slices } from '../../core/json-canonical.ts';
 import { entriesOf, type Exact, parseExact, printExact } from '../../core/json-exact.ts';
 import { newSpan } from '../../core/traceparent.ts';
 import { errorOfStatus, type Span, SpanKind } from '../observability/tracing/span.ts';
@@ -67,7 +68,7 @@ export function publishRoutes(pubsub: PubSubBlock, options: PublishOptions): Rou
     const spans: Span[] = [];
     const ended = (status: number) => { for (const span of spans) span.end({ attributes: [], error: errorOfStatus(status) }); };
     const entries = incoming.map((entry): BulkEntry => {
-      const found = eventData(entry.event, entry.contentType, raw);
+      const found = eventData(entry, raw);
       if (typeof found === 'string') throw refuse('pubsubEnvelope', found);
       if (entry.entryId === '' || ids.has(entry.entryId)) throw refuse('pubsubEntryId', 'entryId is duplicated or not present for entry');
       ids.add(entry.entryId);
@@ -105,6 +106,8 @@ function entryMetadata(request: Record<string, string>, own: Record<string, stri
 interface IncomingEntry {
   entryId: string;
   event: Exact;
+  /** JSON text of the event, where it is at hand. */
+  json?: string | undefined;
   contentType: string;
   metadata: Record<string, string> | undefined;
 }
@@ -129,6 +132,8 @@ const fields = struct('http.bulkPublishMessageEntry', { entryId: string, content
 
 /** Reads the list with the digits of its numbers; a `null` is no entries. Throws GoJsonError. */
 function readEntries(text: string): IncomingEntry[] {
+  const known = slices(text, 'event');
+  if (known !== undefined) return known.map(({ value, text }) => readEntry(value as { readonly [key: string]: Exact }, text));
   const list = parseExact(text);
   if (list === undefined) {
     parseFirst(text); // says what is wrong in Go's words
@@ -137,20 +142,29 @@ function readEntries(text: string): IncomingEntry[] {
   if (list === null) return [];
   if (!Array.isArray(list)) throw new GoJsonError(`json: cannot unmarshal ${kindOf(list)} into Go value of type []http.bulkPublishMessageEntry`);
   return (list as readonly Exact[]).map((item) => {
-    const entry: IncomingEntry = { entryId: '', event: null, contentType: '', metadata: undefined };
-    if (item === null) return entry;
+    if (item === null) return readEntry({}, undefined);
     const entries = entriesOf(item);
     if (entries === undefined) throw new GoJsonError(`json: cannot unmarshal ${kindOf(item)} into Go value of type http.bulkPublishMessageEntry`);
-    for (const [name, value] of entries) {
-      switch (entryFields.get(name) ?? name.toLowerCase()) {
-        case 'entryid': entry.entryId = typeof value === 'string' ? value : fields.read({ entryId: plain(value) }, '').entryId; break;
-        case 'contenttype': entry.contentType = typeof value === 'string' ? value : fields.read({ contentType: plain(value) }, '').contentType; break;
-        case 'event': entry.event = value; break;
-        case 'metadata': entry.metadata = value === null ? undefined : stringMap.read(plain(value), 'bulkPublishMessageEntry.metadata'); break;
-      }
-    }
-    return entry;
+    return readEntry(Object.fromEntries(entries), undefined);
   });
+}
+
+function readEntry(members: { readonly [key: string]: Exact }, json: string | undefined): IncomingEntry {
+  const entry: IncomingEntry = { entryId: '', event: null, json: undefined, contentType: '', metadata: undefined };
+  for (const name in members) {
+    const value = members[name] as Exact;
+    switch (entryFields.get(name) ?? name.toLowerCase()) {
+      case 'entryid': entry.entryId = typeof value === 'string' ? value : fields.read({ entryId: plain(value) }, '').entryId; break;
+      case 'contenttype': entry.contentType = typeof value === 'string' ? value : fields.read({ contentType: plain(value) }, '').contentType; break;
+      case 'event': {
+        entry.event = value;
+        entry.json = name === 'event' ? json : undefined;
+        break;
+      }
+      case 'metadata': entry.metadata = value === null ? undefined : stringMap.read(plain(value), 'bulkPublishMessageEntry.metadata'); break;
+    }
+  }
+  return entry;
 }
 
 const plain = (value: Exact): unknown => JSON.parse(printExact(value));
@@ -158,7 +172,7 @@ const kindOf = (value: Exact) => (Array.isArray(value) ? 'array' : value === nul
 
 const mismatch = 'error: mismatch between contentType and event';
 /** The bytes an entry stands for (JSON as text, as bytes too where it goes out raw), or what is wrong with it. Source: dapr/pkg/api/http/util.go. */
-function eventData(event: Exact, contentType: string, raw: boolean): Pick<BulkEntry, 'data' | 'json'> | string {
+function eventData({ event, json: known, contentType }: IncomingEntry, raw: boolean): Pick<BulkEntry, 'data' | 'json'> | string {
   if (isBinary(contentType)) {
     if (typeof event !== 'string') return mismatch;
     // The decoder must not accept what Go refuses: blanks and missing padding. It does accept line breaks.
@@ -168,7 +182,7 @@ function eventData(event: Exact, contentType: string, raw: boolean): Pick<BulkEn
   }
   if (isText(contentType)) return typeof event === 'string' ? { data: utf8(event) } : mismatch;
   if (!isJson(contentType) && !isCloudEvent(contentType)) return mismatch;
-  const json = printExact(event);
+  const json = known ?? printExact(event);
   return { json, data: raw ? utf8(json) : none };
 }
 const none = new Uint8Array(0);

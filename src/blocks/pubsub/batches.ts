@@ -1,5 +1,6 @@
 // Batches for bulk subscriptions on brokers that hand over one message at a time (dapr/pkg/runtime/pubsub/default_bulksub.go).
 import { background } from '../../core/context.ts';
+import { uuid } from '../../core/uuid.ts';
 import { CarriedEntry, type Payload } from './payload.ts';
 import type { BulkMessageHandler, BulkSubscribeRequest, Message, MessageHandler, Subscription } from './port.ts';
 
@@ -10,15 +11,15 @@ const usual = { messages: 100, waitMs: 1000 };
 export type Settle = (failure: { readonly why: unknown } | undefined) => void;
 
 export interface Batcher {
-  add(message: Pick<Message, 'metadata' | 'contentType'> & Payload, settle: Settle): void;
+  add(payload: Payload, metadata: Record<string, string>, contentType: string | undefined, settle: Settle): void;
   /** Waits for no more: what has gathered goes out at once, and so does all that still comes. */
   hurry(): void;
 }
 
 class Waiting extends CarriedEntry {
   readonly settle: Settle;
-  constructor(message: Pick<Message, 'metadata' | 'contentType'> & Payload, settle: Settle) {
-    super(crypto.randomUUID(), message.metadata, message, message.contentType);
+  constructor(payload: Payload, metadata: Record<string, string>, contentType: string | undefined, settle: Settle) {
+    super(uuid(), metadata, payload, contentType);
     this.settle = settle;
   }
 }
@@ -53,8 +54,8 @@ export function createBatcher({ topic, maxMessagesCount, maxAwaitDurationMs }: B
     look();
   };
   return {
-    add: (message, settle) => {
-      gathered.push(new Waiting(message, settle));
+    add: (payload, metadata, contentType, settle) => {
+      gathered.push(new Waiting(payload, metadata, contentType, settle));
       look();
     },
     hurry: () => {
@@ -78,7 +79,7 @@ export async function subscribeInBatches({ request, handler, immediate, subscrib
   if (immediate) batcher.hurry();
   const gather = (message: Message): Promise<void> =>
     new Promise((done, failed) => {
-      batcher.add(message, (failure) => (failure === undefined ? done() : failed(failure.why)));
+      batcher.add(message, message.metadata, message.contentType, (failure) => (failure === undefined ? done() : failed(failure.why)));
     });
   const subscription = await subscribe(gather);
   return {

@@ -1,5 +1,6 @@
 // The envelope of a bulk delivery (dapr/pkg/runtime/pubsub/bulksubscribe_events.go).
 import { printTexts, quote, quoteKnown } from '../../core/json-exact.ts';
+import { uuid } from '../../core/uuid.ts';
 import type { DeliveredBatch } from './bulk-delivery.ts';
 
 /**
@@ -11,5 +12,5 @@ export function bulkEnvelope({ pubsubName, topic, entries, metadata }: Delivered
   for (const { entryId, event, metadata, contentType } of entries) {
     items += `${items === '' ? '' : ','}{"entryId":${quote(entryId)},"event":${event},"metadata":${metadata === undefined ? 'null' : printTexts(metadata)},"contentType":${quoteKnown(contentType)}}`;
   }
-  return `{"entries":[${items}],"id":"${crypto.randomUUID()}","metadata":${printTexts(metadata)},"pubsubname":${quote(pubsubName)},"topic":${quote(topic)},"type":"com.dapr.event.sent.bulk"}`;
+  return `{"entries":[${items}],"id":"${uuid()}","metadata":${printTexts(metadata)},"pubsubname":${quote(pubsubName)},"topic":${quote(topic)},"type":"com.dapr.event.sent.bulk"}`;
 }

@@ -1,7 +1,9 @@
 // The CloudEvents envelope of published messages (components-contrib/pubsub/envelope.go, dapr/pkg/runtime/pubsub/cloudevents.go).
 import { toBase64 } from '../../core/base64.ts';
 import { parseFirst, textOfBytes } from '../../core/go-json.ts';
+import { canonical } from '../../core/json-canonical.ts';
 import { entriesOf, parseExact, printExact, printObject, quote, quoteKnown } from '../../core/json-exact.ts';
+import { uuid } from '../../core/uuid.ts';
 import { isBinary, isCloudEvent, isJson, isProtobufEvent, strictText } from './content-type.ts';
 import type { Attributes } from './events.ts';
 import type { EventText } from './payload.ts';
@@ -64,7 +66,7 @@ function wrapped(input: EnvelopeInput, expiration: string | undefined): Envelope
   const contentType = input.contentType || 'text/plain';
   const [name, data] = input.json !== undefined && isJson(contentType) ? (['data', input.json] as const) : dataAttribute(input.data, contentType);
   const { pubsubName: pubsubname, topic } = input;
-  const quotedId = id === '' ? `"${(id = crypto.randomUUID())}"` : quote(id);
+  const quotedId = id === '' ? `"${(id = uuid())}"` : quote(id);
   source ||= defaults.source;
   type ||= defaults.type;
   const time = localTime();
@@ -87,8 +89,8 @@ function tailOf(pubsubname: string, source: string, subject: string, time: strin
 /** Bytes that are no text travel as base64 whatever they claim to be: upstream puts U+FFFD in their place and so loses them. */
 export function dataAttribute(data: Uint8Array, contentType: string): ['data' | 'data_base64', string] {
   if (isJson(contentType)) {
-    const value = parseExact(textOfBytes(data));
-    if (value !== undefined) return ['data', printExact(value)];
+    const text = canonical(textOfBytes(data));
+    if (text !== undefined) return ['data', text];
   }
   const text = isBinary(contentType) || isProtobufEvent(contentType, data) ? undefined : strictText(data);
   return text === undefined ? ['data_base64', `"${toBase64(data)}"`] : ['data', quote(text)];
@@ -128,7 +130,7 @@ function whyNotJson(text: string): string {
 /** The event an app gets for bytes that were published raw: no time, a new id each time. */
 export function rawEvent(data: Uint8Array, topic: string, pubsubName: string): Record<string, string> {
   return {
-    data_base64: toBase64(data), datacontenttype: 'application/octet-stream', id: crypto.randomUUID(), pubsubname: pubsubName,
+    data_base64: toBase64(data), datacontenttype: 'application/octet-stream', id: uuid(), pubsubname: pubsubName,
     source: defaults.source, specversion: defaults.specversion, topic, type: defaults.type,
   };
 }

@@ -28,7 +28,6 @@ declare const Bun: {
 
 /** Up to this size, what belongs together leaves in one write. */
 const oneWrite = 64 * 1024;
-const nothing = new Uint8Array(0);
 
 export const bunTcp: Connector = {
   givesBytes: true,
@@ -91,21 +90,28 @@ class BunConnection implements Connection {
     if (taken < part.length) this.#waiting.push(taken === 0 ? part : part.subarray(taken));
   }
 
-  write(head: string, body = nothing, tail = ''): boolean {
-    if (body.length === 0 && this.#socket !== undefined && this.#waiting.length === 0) {
-      const text = head + tail;
-      const taken = Math.max(0, this.#socket.write(text, 'latin1'));
-      if (taken < text.length) this.#waiting.push(Buffer.from(text, 'latin1').subarray(taken));
-    } else if (body.length <= oneWrite) {
+  #sendText(text: string): void {
+    if (text === '') return;
+    if (this.#socket === undefined || this.#waiting.length > 0) {
+      this.#waiting.push(Buffer.from(text, 'latin1'));
+      return;
+    }
+    const taken = Math.max(0, this.#socket.write(text, 'latin1'));
+    if (taken < text.length) this.#waiting.push(Buffer.from(text.slice(taken), 'latin1'));
+  }
+
+  write(head: string, body: Uint8Array | string = '', tail = ''): boolean {
+    if (typeof body === 'string') this.#sendText(head + body + tail);
+    else if (body.length <= oneWrite) {
       const whole = Buffer.allocUnsafe(head.length + body.length + tail.length);
       whole.write(head, 0, 'latin1');
       whole.set(body, head.length);
       whole.write(tail, head.length + body.length, 'latin1');
       this.#send(whole);
     } else {
-      if (head !== '') this.#send(Buffer.from(head, 'latin1'));
+      this.#sendText(head);
       this.#send(body);
-      if (tail !== '') this.#send(Buffer.from(tail, 'latin1'));
+      this.#sendText(tail);
     }
     return this.#waiting.length === 0;
   }

@@ -4,7 +4,7 @@ import { HttpFailure, type RawHeaders } from '../../core/host.ts';
 /** A TCP connection as the runtime has it. */
 export interface Connection {
   /** One after the other, text as Latin-1. False where that is enough for now: `onDrain` tells when to go on. */
-  write(head: string, body?: Uint8Array, tail?: string): boolean;
+  write(head: string, body?: Uint8Array | string, tail?: string): boolean;
   /** Nothing waits to be sent. */
   readonly isFlushed: boolean;
   pause(): void;
@@ -151,7 +151,7 @@ export class Http1Line implements Line, LineController {
       void this.#send(connection, body, length);
     } else if (typeof body !== 'string') connection.write(head, body);
     // as many bytes as characters: plain ASCII
-    else if (length === body.length) connection.write(head + body);
+    else if (length === body.length) connection.write(head, body);
     else connection.write(head, Buffer.from(body));
   }
 

@@ -31,10 +31,10 @@ export const nodeTcp: Connector = {
     return {
       write: (head, body, tail = '') => {
         if (body === undefined) return socket.write(head, 'latin1');
-        if (body.length <= oneWrite) return socket.write(head + Buffer.prototype.latin1Slice.call(body, 0, body.length) + tail, 'latin1');
+        if (body.length <= oneWrite) return socket.write(head + (typeof body === 'string' ? body : Buffer.prototype.latin1Slice.call(body, 0, body.length)) + tail, 'latin1');
         socket.cork();
         if (head !== '') socket.write(head, 'latin1');
-        let free = socket.write(body);
+        let free = socket.write(body, 'latin1'); // of bytes it is not asked
         if (tail !== '') free = socket.write(tail, 'latin1');
         socket.uncork();
         return free;
