@@ -170,9 +170,21 @@ describeWithServer('postgres', 'PostgreSQL under tokens', () => {
     expect(before.map(({ token }) => token)).not.toContain(binds[0]?.token);
   });
 
-  test('useAWSIAM: a wrong secret is refused by the server, no region before that', async () => {
+  test('useAWSIAM: a wrong secret is refused by the server', async () => {
     await expect(open('state.postgresql', { ...rds(), region, accessKey: 'AKIDMINE', secretKey: 'wrong' }, 'v2')).rejects.toThrow('LDAP authentication failed for user "iam"');
     expect(binds.every(({ good }) => !good)).toBe(true);
-    await expect(open('state.postgresql', rds(), 'v2')).rejects.toThrow("failed to validate AWS IAM authentication fields: metadata properties 'region' or 'AWSRegion' is missing");
+  });
+
+  // As a real daprd says them.
+  test.each<[string, string, Record<string, string>, string]>([
+    ['state.postgresql', 'v2', { useAWSIAM: 'true' }, "failed to validate AWS IAM authentication fields: metadata properties 'region' or 'AWSRegion' is missing"],
+    ['state.postgresql', 'v1', { useAWSIAM: 'true' }, "failed to validate AWS IAM authentication fields: metadata properties 'region' or 'AWSRegion' is missing"],
+    ['configuration.postgresql', 'v1', { useAWSIAM: 'true' }, "failed to validate AWS IAM authentication fields: metadata properties 'region' or 'AWSRegion' is missing"],
+    ['state.postgresql', 'v1', { useAzureAD: 'true', azureAuthMethods: 'none' }, "all Azure auth methods have been disabled with auth method 'None'"],
+    ['configuration.postgresql', 'v1', { useAzureAD: 'true', azureAuthMethods: 'none' }, "PostgreSQL configuration store connection error: all Azure auth methods have been disabled with auth method 'None'"],
+    ['state.postgresql', 'v1', { queryExecMode: 'fast' }, 'invalid queryExecMode metadata value: fast'],
+    ['state.postgresql', 'v1', { timeout: '1ms' }, "failed to parse metadata: invalid value for 'timeout': must be greater than 1s"],
+  ])('%s/%s with %j', async (type, version, more, message) => {
+    await expect(open(type, { connectionString: 'host=127.0.0.1 port=1 user=u', table: 'items', ...more }, version)).rejects.toMatchObject({ message });
   });
 });

@@ -40,7 +40,7 @@ export async function entraCredential(settings: EntraSettings, host: Host, log: 
       refusals.push(textOf(error));
     }
   }
-  if (sources.length === 0) throw new Error(`no suitable token provider for Azure AD; errors: ${refusals.join('\n')}`);
+  if (sources.length === 0) throw new Error(`no suitable token provider for Azure AD; errors: ${refusals.join('\n') || 'none of the ways to sign in is set up'}`);
   for (const refusal of refusals) log.debug(`Microsoft Entra ID: ${refusal}`);
   return chained(sources, log);
 }

@@ -1,6 +1,6 @@
 // configuration.postgresql: items as rows of the user's own table; changes are told by NOTIFY from the user's own trigger.
 import { AdapterError, textOf } from '../../core/errors.ts';
-import { field, schema } from '../../core/metadata.ts';
+import { field, MetadataError, schema } from '../../core/metadata.ts';
 import { type ConfigurationItem, defineConfigurationStore } from '../../blocks/configuration/port.ts';
 import { createSubscribers, type Subscriber } from '../../blocks/configuration/subscribers.ts';
 import { postgresConnection, postgresConnectionAliases, postgresConnectionFields } from '../postgresql/connection.ts';
@@ -39,10 +39,14 @@ export default defineConfigurationStore({
     if (table.length > longestName) throw new Error(`table name is too long - tableName : '${table}'. max allowed field length is ${longestName}`);
     if (!wellNamed(table)) throw new Error(`invalid table name '${table}'. non-alphanumerics or upper cased table names are not supported`);
     if (notifyChannel !== '') checkChannel(notifyChannel);
-    const connection = await postgresConnection(metadata, host, log);
-    const pool = await openPostgres(connection, log).catch((error) => {
+    const unconnected = (error: unknown) => {
       throw new Error(`PostgreSQL configuration store connection error: ${textOf(error)}`, { cause: error });
+    };
+    const connection = await postgresConnection(metadata, host, log).catch((error) => {
+      if (error instanceof MetadataError || error instanceof AdapterError) throw error;
+      return unconnected(error);
     });
+    const pool = await openPostgres(connection, log).catch(unconnected);
     try {
       const { rows } = await pool.read({ text: 'SELECT to_regclass($1) IS NOT NULL AS found' }, [table]).catch((error) => {
         throw new Error(`error in checking if configtable '${table}' exists: '${textOf(error)}'`, { cause: error });

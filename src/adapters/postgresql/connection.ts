@@ -1,7 +1,8 @@
 // Connection settings that every PostgreSQL component shares (Dapr: components-contrib/common/authentication/postgresql).
+import { AdapterError } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
-import { field } from '../../core/metadata.ts';
+import { field, MetadataError } from '../../core/metadata.ts';
 import { parseDuration } from '../../core/duration.ts';
 import { awsFields, type AwsSettings, prefixedAwsAliases } from '../aws/fields.ts';
 import { entraAliases, entraFields, type EntraSettings } from '../azure/entra-settings.ts';
@@ -81,9 +82,12 @@ const ignored = new Set(['sslsni', 'sslnegotiation', 'sslcompression', 'passfile
   'statement_cache_capacity', 'description_cache_capacity', 'default_query_exec_mode']);
 const execModes = ['cache_statement', 'cache_describe', 'describe_exec', 'exec', 'simple_protocol'];
 
-/** Puts connection string, fields and files together. Throws where something is missing, wrong or not supported. */
+/**
+ * Puts connection string, fields and files together. Throws where something is missing, wrong or not supported: MetadataError, AdapterError for the
+ * fields of AWS IAM, else Error; components of daprd word these differently.
+ */
 export async function postgresConnection(settings: PostgresConnectionSettings, host: Host, log: Logger): Promise<PostgresConnection> {
-  if (settings.timeout < 1000) throw new Error("invalid value for 'timeout': must be greater than 1s");
+  if (settings.timeout < 1000) throw new MetadataError("invalid value for 'timeout': must be greater than 1s");
   const { connectionString } = settings;
   const isUrl = /^postgres(ql)?:\/\//.test(connectionString);
   const parts = isUrl ? urlSettings(connectionString) : dsnSettings(connectionString);
@@ -91,7 +95,7 @@ export async function postgresConnection(settings: PostgresConnectionSettings, h
   if (isUrl && (settings.host || settings.hostaddr)) parts.delete('port');
   for (const name of ['host', 'hostaddr', 'port', 'database', 'user', 'password'] as const) if (settings[name] !== '') parts.set(name, settings[name]);
   if (settings.sslRootCert !== '') parts.set('sslrootcert', settings.sslRootCert);
-  if (parts.size === 0) throw new Error('failed to build connection string');
+  if (parts.size === 0) throw new MetadataError('failed to build connection string');
 
   const env = (name: string) => host.env[name] || undefined;
   const part = (name: string, variable?: string) => parts.get(name) || (variable === undefined ? undefined : env(variable));
@@ -134,7 +138,7 @@ async function passwordSource(settings: PostgresConnectionSettings, server: RdsS
   const { entraPassword, rdsPassword } = await import('./login.ts');
   if (settings.useAzureAD) return entraPassword(settings, host, log);
   const fault = settings.region === '' ? "metadata properties 'region' or 'AWSRegion' is missing" : server.user === '' ? 'the connection names no user' : undefined;
-  if (fault !== undefined) throw new Error(`failed to validate AWS IAM authentication fields: ${fault}`);
+  if (fault !== undefined) throw new AdapterError('invalid', `failed to validate AWS IAM authentication fields: ${fault}`);
   return rdsPassword(server, { ...settings, endpoint: '' }, host);
 }
 

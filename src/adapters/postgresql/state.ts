@@ -2,6 +2,7 @@
 import { AdapterError, etagMismatch } from '../../core/errors.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
+import { MetadataError } from '../../core/metadata.ts';
 import { emptyPattern } from '../../blocks/state/keys-like.ts';
 import { checkOptions, etagOf } from '../../blocks/state/options.ts';
 import type { DeleteRequest, GetResult, SetRequest, StateStore, StateValue } from '../../blocks/state/port.ts';
@@ -53,7 +54,7 @@ export type PostgresState = StateStore & Required<Pick<StateStore, 'transact' | 
 /** Opens the database, creates or updates the tables and starts the cleanup. `more` adds what one version alone can do. */
 export async function openPostgresState<More extends object>(store: PostgresStateTable, settings: PostgresConnectionSettings, cleanupInterval: number, { host, log, signal }: { host: Host; log: Logger; signal: AbortSignal }, more: (pool: PostgresPool) => More): Promise<PostgresState & More> {
   const connection = await postgresConnection(settings, host, log).catch((error: Error) => {
-    throw new Error(`${store.metadataFault ?? ''}${error.message}`, { cause: error });
+    throw error instanceof MetadataError && store.metadataFault !== undefined ? new MetadataError(`${store.metadataFault}${error.message}`) : error;
   });
   const pool = await openPostgres(connection, log);
   try {
