@@ -131,6 +131,16 @@ describe('connections', () => {
     }
     expect(requests.length).toBe(1);
   });
+  it.each(['Content-Length: 8000000\r\n', ''])('end with all of an answer that is read slowly, long after the server has closed (%j)', async (length) => {
+    const { send } = await answering((socket) => socket.end(`HTTP/1.1 200 OK\r\nConnection: close\r\n${length}\r\n${'x'.repeat(8_000_000)}`));
+    const { body } = await send();
+    let size = 0;
+    for await (const part of body as ReadableStream<Uint8Array>) {
+      size += part.length;
+      await sleep(1);
+    }
+    expect(size).toBe(8_000_000);
+  });
 });
 
 it('a client that is closed leaves nobody waiting', async () => {
