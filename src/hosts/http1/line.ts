@@ -88,14 +88,16 @@ const ownNames = new Set(['connection', 'content-length', 'expect', 'keep-alive'
 const repeatable = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 const withPayload = new Set(['POST', 'PUT', 'PATCH']);
 
+const nothing = Buffer.alloc(0);
+
 type Reading = 'head' | 'length' | 'chunked' | 'close';
 type Chunk = 'size' | 'data' | 'crlf' | 'trailers';
 
 export class Http1Line implements Line, LineController {
   readonly #options: LineOptions;
   #connection: Connection | undefined;
-  /** What is being read. */
-  #buffer!: Buffer;
+  /** What is being read, while it is. */
+  #buffer: Buffer = nothing;
   #connecting: NodeJS.Timeout | undefined;
   /** Of the answer that is awaited; undefined while idle. */
   #handler: LineHandler | undefined;
@@ -296,6 +298,7 @@ export class Http1Line implements Line, LineController {
     } catch (error) {
       if (this.#handler === handler) this.#fail(error as Error);
     }
+    this.#buffer = nothing;
   }
 
   #readHead(at: number, bytes: number): number {
