@@ -19,12 +19,12 @@ import { azuriteAccount, startAzurite } from '../harness/azurite.ts';
 import { describeWithServer } from '../harness/describe.ts';
 import { rerouted, startEntra } from '../harness/entra.ts';
 import { startEventHubs } from '../harness/event-hubs.ts';
+import { text } from '../harness/received.ts';
 import { startResourceManager } from '../harness/resource-manager.ts';
 import { startServiceBus, startServiceBusAdmin } from '../harness/service-bus.ts';
 import { openComponent, testHost, testLog } from './open.ts';
 
 const application = { azureTenantId: 't', azureClientId: 'c', azureClientSecret: 's' };
-const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 /** What the token is for; nobody but Entra ID can check more. */
 const isFor = (audience: string) => (token: string) => (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { aud: string }).aud.replace(/\/$/, '') === audience;
 const name = 'ns.servicebus.windows.net';

@@ -9,12 +9,10 @@ import type { Binding, BindingEvent } from '../../src/blocks/bindings/port.ts';
 import { background } from '../../src/core/context.ts';
 import { azuriteAccount, startAzurite } from '../harness/azurite.ts';
 import { startEventHubs } from '../harness/event-hubs.ts';
+import { text } from '../harness/received.ts';
+import { until } from '../harness/until.ts';
 import { lines, openComponent, testHost } from './open.ts';
 
-const until = async (fits: () => boolean | Promise<boolean>, ms = 25_000) => {
-  for (const end = Date.now() + ms; !(await fits()); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-};
-const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 const { accountName, accountKey } = azuriteAccount;
 
 describe('bindings.azure.eventhubs', () => {

@@ -1,15 +1,11 @@
 // bindings.azure.servicebus.queues against a contract server of the protocol.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Binding, BindingEvent } from '../../src/blocks/bindings/port.ts';
 import { background } from '../../src/core/context.ts';
+import { collect } from '../harness/received.ts';
 import { startServiceBus } from '../harness/service-bus.ts';
+import { until } from '../harness/until.ts';
 import { openComponent } from './open.ts';
-
-const until = async (fits: () => boolean, ms = 8000) => {
-  for (const end = Date.now() + ms; !fits(); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-};
-const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 
 describe('bindings.azure.servicebus.queues', () => {
   let server: Awaited<ReturnType<typeof startServiceBus>>;
@@ -24,21 +20,14 @@ describe('bindings.azure.servicebus.queues', () => {
     expect(port.operations).toEqual(['create']);
     const send = (data: string, metadata: Record<string, string> = {}) => port.invoke?.({ operation: 'create', data: Buffer.from(data), metadata }, background);
     expect(await send('first', { id: 'm1', correlationID: 'c1', Label: 'l1', 'my key': 'a b/ż', ttlInSeconds: '60' })).toBeNull();
-    const events: BindingEvent[] = [];
-    let running = 0;
-    const reading = await port.read?.(async (event) => {
-      expect(++running).toBe(1);
-      events.push(event);
-      await sleep(5);
-      running--;
-      if (events.length === 1) throw new Error('refused by the test');
-      return undefined;
-    });
+    const { handler, messages: events, texts, most } = collect<BindingEvent>({ takesMs: 5, refuses: (_, nth) => nth === 1 });
+    const reading = await port.read?.(handler);
     await until(() => events.length === 2);
     await send('second');
     await send('third');
     await until(() => events.length === 4);
-    expect(events.map(text)).toEqual(['first', 'first', 'second', 'third']);
+    expect(texts()).toEqual(['first', 'first', 'second', 'third']);
+    expect(most()).toBe(1);
     expect(events[1]?.metadata).toEqual({ id: 'm1', correlationID: 'c1', label: 'l1', 'my+key': 'a+b%2F%C5%BC' });
     expect(server.sent[0]).toMatchObject({ entity: 'orders', message: { ttl: 60_000 } });
     await expect(send('x', { SessionId: 'a', PartitionKey: 'b' })).rejects.toThrow('failed to create message: session id a and partition key b should be equal when both present');

@@ -2,20 +2,14 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Message, MessageHandler, PubSub } from '../../src/blocks/pubsub/port.ts';
+import type { Message, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
+import { collect, text } from '../harness/received.ts';
 import { startNats } from '../harness/servers.ts';
+import { until } from '../harness/until.ts';
 import { addStream } from './jetstream.ts';
 import { lines, openComponent } from './open.ts';
-
-const until = async (fits: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> => {
-  for (const end = Date.now() + ms; !(await fits()); ) {
-    if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-};
-const text = ({ data }: Message) => new TextDecoder().decode(data);
 
 describeWithServer('nats', 'pubsub.jetstream on the server', () => {
   let server: Awaited<ReturnType<typeof startNats>>;
@@ -34,11 +28,6 @@ describeWithServer('nats', 'pubsub.jetstream on the server', () => {
     return port;
   };
   const publish = (port: PubSub, topic: string, data: string) => port.publish({ topic, data: Buffer.from(data), metadata: {} }, background);
-  const collect = () => {
-    const messages: Message[] = [];
-    const handler: MessageHandler = async (message) => void messages.push(message);
-    return { messages, handler, texts: () => messages.map(text) };
-  };
   const jsm = () => jetstreamManager(nc);
   const consumersOf = async (stream: string) => (await (await jsm()).consumers.list(stream).next()).map(({ config }) => config);
 
@@ -71,10 +60,10 @@ describeWithServer('nats', 'pubsub.jetstream on the server', () => {
     const stream = await streamOf('durable');
     const first = await open({ durableName: 'd' });
     let refused = 0;
-    const one = collect();
+    const one = collect<Message>();
     const subscription = await first.subscribe({ topic: stream, metadata: {} }, async (message) => {
       if (text(message) === '2' && refused++ < 2) throw new Error('refused by the test');
-      await one.handler(message, background);
+      await one.handler(message);
     });
     for (const data of ['1', '2', '3']) await publish(first, stream, data);
     await until(() => one.messages.length === 3);
@@ -82,7 +71,7 @@ describeWithServer('nats', 'pubsub.jetstream on the server', () => {
     await subscription.close();
     await publish(first, stream, '4');
     await first.close();
-    const two = collect();
+    const two = collect<Message>();
     await (await open({ durableName: 'd' })).subscribe({ topic: stream, metadata: {} }, two.handler);
     await until(() => two.messages.length > 0);
     expect(two.texts()).toEqual(['4']);
@@ -111,16 +100,11 @@ describeWithServer('nats', 'pubsub.jetstream on the server', () => {
     for (const [concurrencyMode, most] of [['', 1], ['parallel', 5]] as const) {
       const stream = await streamOf('concurrency');
       const port = await open(concurrencyMode ? { concurrencyMode } : {});
-      let running = 0, highest = 0, done = 0;
-      await port.subscribe({ topic: stream, metadata: {} }, async () => {
-        highest = Math.max(highest, ++running);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        running--;
-        done++;
-      });
+      const given = collect<Message>({ takesMs: 50 });
+      await port.subscribe({ topic: stream, metadata: {} }, given.handler);
       await Promise.all(['1', '2', '3', '4', '5'].map((data) => publish(port, stream, data)));
-      await until(() => done === 5);
-      expect(highest).toBe(most);
+      await until(() => given.messages.length === 5);
+      expect(given.most()).toBe(most);
     }
   });
   test('a handler that takes longer than ackWait is not given the message twice', async () => {
@@ -139,7 +123,7 @@ describeWithServer('nats', 'pubsub.jetstream on the server', () => {
   test('a consumer that is gone is made again, from the first message that was not acknowledged', async () => {
     const stream = await streamOf('gone');
     const port = await open({ streamName: stream });
-    const { handler, texts } = collect();
+    const { handler, texts } = collect<Message>();
     await port.subscribe({ topic: stream, metadata: {} }, handler);
     await publish(port, stream, '1');
     await until(() => texts().length === 1);
@@ -156,7 +140,7 @@ describeWithServer('nats', 'pubsub.jetstream on the server', () => {
   test('the server restarts: messages of before and of then arrive', async () => {
     const stream = await streamOf('restart');
     const port = await open({ ackWait: '1s' });
-    const { handler, texts } = collect();
+    const { handler, texts } = collect<Message>();
     await port.subscribe({ topic: stream, metadata: {} }, handler);
     await publish(port, stream, '1');
     await until(() => texts().length === 1);

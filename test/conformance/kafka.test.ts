@@ -6,8 +6,10 @@ import type { Message, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
 import { startKafkaLogin } from '../harness/kafka-login.ts';
+import { text } from '../harness/received.ts';
 import { startSchemaRegistry } from '../harness/schema-registry.ts';
 import { startKafka } from '../harness/servers.ts';
+import { until } from '../harness/until.ts';
 import { describeBinding } from './bindings.ts';
 import { openComponent } from './open.ts';
 import { describePubSub } from './pubsub.ts';
@@ -18,14 +20,6 @@ const theBroker = () => (broker ??= startKafka());
 afterAll(async () => (await broker)?.stop('SIGKILL'));
 const quiet = { logLevel: kafkajs.logLevel.NOTHING };
 const clientOf = (brokers: string) => new kafkajs.Kafka({ clientId: 'test', brokers: [brokers], ...quiet });
-
-const until = async (fits: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> => {
-  for (const end = Date.now() + ms; !(await fits()); ) {
-    if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-};
-const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 
 describePubSub({
   type: 'pubsub.kafka',

@@ -2,20 +2,15 @@
 import { connectAsync } from 'mqtt';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Binding, BindingEvent } from '../../src/blocks/bindings/port.ts';
-import type { Message, MessageHandler, PubSub } from '../../src/blocks/pubsub/port.ts';
+import type { Message, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
+import { collect, text } from '../harness/received.ts';
 import { startMosquitto } from '../harness/servers.ts';
+import { until } from '../harness/until.ts';
 import { openComponent } from './open.ts';
 
-const until = async (fits: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> => {
-  for (const end = Date.now() + ms; !(await fits()); ) {
-    if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-};
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 200));
-const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 
 describeWithServer('mosquitto', 'MQTT', () => {
   let server: Awaited<ReturnType<typeof startMosquitto>>;
@@ -28,11 +23,6 @@ describeWithServer('mosquitto', 'MQTT', () => {
     return port;
   };
   const publish = (port: PubSub, topic: string, data: string, metadata: Record<string, string> = {}) => port.publish({ topic, data: Buffer.from(data), metadata }, background);
-  const collect = () => {
-    const messages: Message[] = [];
-    const handler: MessageHandler = async (message) => void messages.push(message);
-    return { messages, handler, texts: () => messages.map(text) };
-  };
   beforeAll(async () => {
     server = await startMosquitto({ persist: true });
   });
@@ -56,7 +46,7 @@ describeWithServer('mosquitto', 'MQTT', () => {
     expect(seen.sort()).toEqual(['refused', 'taken', 'taken too']);
     await first.close();
     await publish(sender, topic, 'meanwhile');
-    const { handler, texts } = collect();
+    const { handler, texts } = collect<Message>();
     await (await open({ consumerID, qos })).subscribe({ topic, metadata: {} }, handler);
     await until(() => texts().length === 2);
     await quiet();
@@ -69,7 +59,7 @@ describeWithServer('mosquitto', 'MQTT', () => {
     await first.subscribe({ topic, metadata: {} }, async () => undefined);
     await first.close();
     await publish(sender, topic, 'meanwhile');
-    const { handler, texts } = collect();
+    const { handler, texts } = collect<Message>();
     await (await open({ consumerID, cleanSession: 'true' })).subscribe({ topic, metadata: {} }, handler);
     await publish(sender, topic, 'now');
     await until(() => texts().includes('now'));
@@ -83,7 +73,7 @@ describeWithServer('mosquitto', 'MQTT', () => {
       await subscription.close();
       await publish(sender, topic, 'between');
       await quiet();
-      const { handler, texts } = collect();
+      const { handler, texts } = collect<Message>();
       await port.subscribe({ topic, metadata: {} }, handler);
       await publish(sender, topic, 'now');
       await until(() => texts().includes('now'));
@@ -94,10 +84,10 @@ describeWithServer('mosquitto', 'MQTT', () => {
     const topic = nameOf('parallel');
     const port = await open();
     let slow: (() => void) | undefined;
-    const { handler, texts } = collect();
+    const { handler, texts } = collect<Message>();
     await port.subscribe({ topic, metadata: {} }, async (message) => {
       if (text(message) === 'slow') await new Promise<void>((resolve) => { slow = resolve; });
-      await handler(message, background);
+      await handler(message);
     });
     for (const one of ['slow', 'a', 'b']) await publish(port, topic, one);
     await until(() => texts().length === 2);
@@ -110,7 +100,7 @@ describeWithServer('mosquitto', 'MQTT', () => {
     const topic = nameOf('retained');
     await publish(port, topic, 'kept', { retain: 'true' });
     await publish(port, topic, 'passing');
-    const { handler, messages, texts } = collect();
+    const { handler, messages, texts } = collect<Message>();
     await port.subscribe({ topic, metadata: {} }, handler);
     await until(() => messages.length === 1);
     await publish(port, topic, 'live');
@@ -121,7 +111,7 @@ describeWithServer('mosquitto', 'MQTT', () => {
   test('wildcards and shared subscriptions deliver under the real topic', async () => {
     const base = nameOf('wild');
     const [one, two, sender] = [await open(), await open(), await open()];
-    const [a, b, hash] = [collect(), collect(), collect()];
+    const [a, b, hash] = [collect<Message>(), collect<Message>(), collect<Message>()];
     await one.subscribe({ topic: `$share/g/${base}/+`, metadata: {} }, a.handler);
     await two.subscribe({ topic: `$share/g/${base}/+`, metadata: {} }, b.handler);
     await sender.subscribe({ topic: `${base}/#`, metadata: {} }, hash.handler);
@@ -135,7 +125,7 @@ describeWithServer('mosquitto', 'MQTT', () => {
   test('the broker restarts: messages that are published meanwhile wait, nothing is lost', async () => {
     const topic = nameOf('restart');
     const [port, sender] = [await open(), await open()];
-    const { handler, texts } = collect();
+    const { handler, texts } = collect<Message>();
     await port.subscribe({ topic, metadata: {} }, handler);
     await publish(sender, topic, 'before');
     await until(() => texts().includes('before'));

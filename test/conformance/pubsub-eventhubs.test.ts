@@ -5,13 +5,11 @@ import type { BulkMessageHandler, Message, MessageHandler, PubSub } from '../../
 import { background } from '../../src/core/context.ts';
 import { azuriteAccount, startAzurite } from '../harness/azurite.ts';
 import { startEventHubs } from '../harness/event-hubs.ts';
+import { text } from '../harness/received.ts';
+import { until } from '../harness/until.ts';
 import { openComponent } from './open.ts';
 import { describePubSub } from './pubsub.ts';
 
-const until = async (fits: () => boolean, ms = 25_000) => {
-  for (const end = Date.now() + ms; !fits(); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-};
-const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 const { accountName, accountKey } = azuriteAccount;
 
 async function start(partitions: number) {

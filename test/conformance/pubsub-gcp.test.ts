@@ -6,6 +6,8 @@ import type { MessageHandler, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import type { Host } from '../../src/core/host.ts';
 import { startGooglePubSub } from '../harness/google-pubsub.ts';
+import { text } from '../harness/received.ts';
+import { until } from '../harness/until.ts';
 import { openComponent, testHost, testLog } from './open.ts';
 import { describePubSub } from './pubsub.ts';
 
@@ -19,11 +21,6 @@ describePubSub({
   // Google refuses empty messages.
   quirks: { textOnly: true, unordered: true },
 });
-
-const until = async (fits: () => boolean, ms = 8000) => {
-  for (const end = Date.now() + ms; !fits(); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-};
-const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 
 describe('pubsub.gcp.pubsub', () => {
   let server: Awaited<ReturnType<typeof startGooglePubSub>>;

@@ -7,14 +7,11 @@ import type { Binding, BindingEvent } from '../../src/blocks/bindings/port.ts';
 import type { Message, MessageHandler, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
+import { collect, text } from '../harness/received.ts';
 import { startRabbitmq } from '../harness/servers.ts';
+import { until } from '../harness/until.ts';
 import { lines, openComponent } from './open.ts';
 import { describePubSub } from './pubsub.ts';
-
-const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
-const until = async (fits: () => boolean | Promise<boolean>, ms = 20_000) => {
-  for (const end = Date.now() + ms; !(await fits()); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-};
 
 // One broker for the whole file: it takes some seconds to start.
 let broker: ReturnType<typeof startRabbitmq> | undefined;
@@ -86,18 +83,12 @@ describeWithServer('rabbitmq', 'RabbitMQ', () => {
     for (const [metadata, most] of [[{ prefetchCount: '3' }, 3], [{ concurrencyMode: 'single' }, 1]] as [Record<string, string>, number][]) {
       const topic = topicOf('limited');
       const port = await open(metadata);
-      const seen: string[] = [];
-      let running = 0, highest = 0;
-      await subscribe(port, topic, async (message) => {
-        highest = Math.max(highest, ++running);
-        await sleep(5);
-        running--;
-        seen.push(text(message));
-      });
+      const given = collect<Message>({ takesMs: 5 });
+      await subscribe(port, topic, given.handler);
       for (const n of numbers(20)) await publish(port, topic, n);
-      await until(() => seen.length === 20);
-      expect(highest).toBe(most);
-      if (most === 1) expect(seen).toEqual(numbers(20));
+      await until(() => given.messages.length === 20);
+      expect(given.most()).toBe(most);
+      if (most === 1) expect(given.texts()).toEqual(numbers(20));
     }
   });
 
@@ -170,21 +161,14 @@ describeWithServer('rabbitmq', 'RabbitMQ', () => {
     expect(await send('"late"', { ttlInSeconds: '100ms' })).toBeNull();
     await sleep(300);
     await send('"first"', { 'my key': 'a b', priority: '3', contentType: 'application/x' });
-    const events: BindingEvent[] = [];
-    let running = 0;
-    const reading = await port.read?.(async (event) => {
-      expect(++running).toBe(1);
-      events.push(event);
-      await sleep(5);
-      running--;
-      if (events.length === 1) throw new Error('refused by the test');
-      return undefined;
-    });
+    const { handler, messages: events, texts, most } = collect<BindingEvent>({ takesMs: 5, refuses: (_, nth) => nth === 1 });
+    const reading = await port.read?.(handler);
     ending.push(async () => reading?.close());
     await until(() => events.length === 2);
     await send('"second"');
     await until(() => events.length === 3);
-    expect(events.map(text)).toEqual(['"first"', '"first"', '"second"']);
+    expect(texts()).toEqual(['"first"', '"first"', '"second"']);
+    expect(most()).toBe(1);
     expect(events[0]?.metadata).toEqual({ 'my+key': 'a b', priority: '3', contentType: 'application/x' });
     await expect(send('x', { ttlInSeconds: 'soon' })).rejects.toThrow("failed to get TTL: ttl value must be a valid integer: actual is 'soon'");
     await expect(send('x', { priority: 'high' })).rejects.toThrow("priority value must be a valid integer: actual is 'high'");

@@ -6,7 +6,9 @@ import { createComponentStore } from '../../src/blocks/components/store.ts';
 import { createPubSubBlock } from '../../src/blocks/pubsub/pubsub.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
+import { text } from '../harness/received.ts';
 import { startRedis } from '../harness/servers.ts';
+import { until } from '../harness/until.ts';
 import { lines, openComponent } from './open.ts';
 
 /** A publish request as it was sent to a daprd 1.18.2 named `shop`, and the entry it wrote. */
@@ -21,13 +23,6 @@ interface Stored {
 }
 const stored = JSON.parse(readFileSync(new URL('../fixtures/pubsub-redis/daprd-entries.json', import.meta.url), 'utf8')) as Stored[];
 
-const until = async (fits: () => boolean | Promise<boolean>, ms = 8000): Promise<void> => {
-  for (const end = Date.now() + ms; !(await fits()); ) {
-    if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-};
-const text = ({ data }: Message) => new TextDecoder().decode(data);
 /** What differs from one publish to the next. */
 const settled = (event: string) => event.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'ID').replace(/"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)"/g, '"TIME"');
 

@@ -3,13 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { BulkMessageHandler, MessageHandler, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
+import { text } from '../harness/received.ts';
 import { startServiceBus } from '../harness/service-bus.ts';
+import { until } from '../harness/until.ts';
 import { openComponent } from './open.ts';
-
-const until = async (fits: () => boolean, ms = 25_000) => {
-  for (const end = Date.now() + ms; !fits(); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-};
-const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 
 describe('sessions of pubsub.azure.servicebus.topics', () => {
   let server: Awaited<ReturnType<typeof startServiceBus>>;

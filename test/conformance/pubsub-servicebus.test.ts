@@ -5,7 +5,9 @@ import { createServiceBusEntities, sharedAccess } from '../../src/adapters/azure
 import { queuesMetadata } from '../../src/adapters/azure/service-bus-settings.ts';
 import type { Message, MessageHandler, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
+import { text } from '../harness/received.ts';
 import { startServiceBus, startServiceBusAdmin } from '../harness/service-bus.ts';
+import { until } from '../harness/until.ts';
 import { openComponent, testHost } from './open.ts';
 import { describePubSub } from './pubsub.ts';
 
@@ -19,11 +21,6 @@ for (const [kind, subscriptions] of [['topics', ['conformance', 'another']], ['q
     operations: kind === 'topics' ? ['groups', 'history'] : ['history'],
     quirks: { unordered: true, ...(kind === 'queues' ? { oneGroup: true } : {}) },
   });
-
-const until = async (fits: () => boolean, ms = 8000) => {
-  for (const end = Date.now() + ms; !fits(); await sleep(10)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-};
-const text = ({ data }: { data: Uint8Array }) => new TextDecoder().decode(data);
 
 describe('pubsub.azure.servicebus', () => {
   let server: Awaited<ReturnType<typeof startServiceBus>>;

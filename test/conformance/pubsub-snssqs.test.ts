@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Message, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
+import { collect } from '../harness/received.ts';
 import { startMoto } from '../harness/servers.ts';
 import { lines, openComponent } from './open.ts';
 import { describePubSub } from './pubsub.ts';
@@ -39,18 +40,10 @@ describeWithServer('moto', type, () => {
     const urlOf = async (queue: string) => (await sqs.send(new GetQueueUrlCommand({ QueueName: queue }))).QueueUrl as string;
     const attributes = async (queue: string) => (await sqs.send(new GetQueueAttributesCommand({ QueueUrl: await urlOf(queue), AttributeNames: ['All'] }))).Attributes ?? {};
     const publish = (port: PubSub, topic: string, text: string) => port.publish({ topic, data: new TextEncoder().encode(text), metadata: {} }, background);
-    const collector = (refuses = false) => {
-      const messages: Message[] = [];
-      const handler = async (message: Message) => {
-        messages.push(message);
-        if (refuses) throw new Error('no');
-      };
-      return { handler, messages, texts: () => messages.map(({ data }) => new TextDecoder().decode(data)) };
-    };
 
     test('a topic, one queue for the app, a policy for each topic, subscriptions', async () => {
       const port = await open({ consumerID: 'my.app_1' });
-      const { handler, messages } = collector();
+      const { handler, messages } = collect<Message>();
       const subscriptions = await Promise.all(['orders/new', 'second'].map((topic) => port.subscribe({ topic, metadata: {} }, handler)));
       const [topicArn, other, queueArn] = [`arn:aws:sns:us-east-1:${account}:ordersnew`, `arn:aws:sns:us-east-1:${account}:second`, `arn:aws:sqs:us-east-1:${account}:myapp_1`];
       expect((await sns.send(new ListTagsForResourceCommand({ ResourceArn: topicArn }))).Tags).toEqual([{ Key: 'dapr-topic-name', Value: 'ordersnew' }]);
@@ -69,13 +62,13 @@ describeWithServer('moto', type, () => {
       const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'shared' }));
       const foreign = { Sid: 'others', Effect: 'Allow', Principal: '*', Action: ['sqs:SendMessage'], Resource: '*' };
       await sqs.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: { Policy: JSON.stringify({ Version: '2008-10-17', Id: 'x', Statement: [foreign] }) } }));
-      for (let i = 0; i < 2; i++) await (await (await open({ consumerID: 'shared' })).subscribe({ topic: 'policy', metadata: {} }, collector().handler)).close();
+      for (let i = 0; i < 2; i++) await (await (await open({ consumerID: 'shared' })).subscribe({ topic: 'policy', metadata: {} }, collect<Message>().handler)).close();
       expect(JSON.parse((await attributes('shared')).Policy as string)).toMatchObject({ Version: '2008-10-17', Id: 'x', Statement: [foreign, { Resource: `arn:aws:sqs:us-east-1:${account}:shared` }] });
     });
 
     test('FIFO: names, attributes, order', async () => {
       const port = await open({ consumerID: 'ordered', fifo: 'true', concurrencyMode: 'single' });
-      const { handler, texts } = collector();
+      const { handler, texts } = collect<Message>();
       const subscription = await port.subscribe({ topic: 'in-order', metadata: {} }, handler);
       expect(await attributes('ordered.fifo')).toMatchObject({ FifoQueue: 'true', ContentBasedDeduplication: 'true' });
       expect((await sns.send(new GetTopicAttributesCommand({ TopicArn: `arn:aws:sns:us-east-1:${account}:in-order.fifo` }))).Attributes).toMatchObject({ FifoTopic: 'true', ContentBasedDeduplication: 'true' });
@@ -87,7 +80,7 @@ describeWithServer('moto', type, () => {
 
     test('what fails comes again until the limit, then it is deleted', async () => {
       const port = await open({ consumerID: 'limited', messageRetryLimit: '3' });
-      const { handler, messages } = collector(true);
+      const { handler, messages } = collect<Message>({ refuses: () => true });
       const subscription = await port.subscribe({ topic: 'failing', metadata: {} }, handler);
       await publish(port, 'failing', 'x');
       // first the log: the two counts are asked one after the other, and between two deliveries both may say 0
@@ -98,7 +91,7 @@ describeWithServer('moto', type, () => {
 
     test('what fails too often goes to the queue of dead letters', async () => {
       const port = await open({ consumerID: 'careful', sqsDeadLettersQueueName: 'dead', messageReceiveLimit: '2' });
-      const { handler, messages } = collector(true);
+      const { handler, messages } = collect<Message>({ refuses: () => true });
       const subscription = await port.subscribe({ topic: 'deadly', metadata: {} }, handler);
       expect(JSON.parse((await attributes('careful')).RedrivePolicy as string)).toEqual({ deadLetterTargetArn: `arn:aws:sqs:us-east-1:${account}:dead`, maxReceiveCount: expect.toSatisfy((count: unknown) => Number(count) === 2) });
       await publish(port, 'deadly', 'x');
@@ -110,7 +103,7 @@ describeWithServer('moto', type, () => {
 
     test('what is no message of SNS is left where it is', async () => {
       const port = await open({ consumerID: 'odd', messageRetryLimit: '100' });
-      const { handler, texts } = collector();
+      const { handler, texts } = collect<Message>();
       const subscription = await port.subscribe({ topic: 'odd', metadata: {} }, handler);
       const before = lines.length;
       for (const MessageBody of ['no JSON', JSON.stringify({ Message: 'x', TopicArn: 'arn:aws:sns:us-east-1:1:elsewhere' })]) await sqs.send(new SendMessageCommand({ QueueUrl: await urlOf('odd'), MessageBody }));
@@ -143,9 +136,9 @@ describeWithServer('moto', type, () => {
 
     test('disableEntityManagement: what is there is used, what is not is an error, nothing is made', async () => {
       const maker = await open({ consumerID: 'given' });
-      await (await maker.subscribe({ topic: 'given', metadata: {} }, collector().handler)).close();
+      await (await maker.subscribe({ topic: 'given', metadata: {} }, collect<Message>().handler)).close();
       const port = await open({ consumerID: 'given', disableEntityManagement: 'true' });
-      const { handler, texts } = collector();
+      const { handler, texts } = collect<Message>();
       const subscription = await port.subscribe({ topic: 'given', metadata: {} }, handler);
       await publish(port, 'given', 'x');
       await expect.poll(texts, { timeout: 5000 }).toEqual(['x']);

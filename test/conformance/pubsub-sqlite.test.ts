@@ -9,7 +9,9 @@ import { openSqlite } from '../../src/adapters/sqlite/database.ts';
 import type { Message, MessageHandler, PubSub, Subscription } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import { startApp } from '../harness/app.ts';
+import { collect, text } from '../harness/received.ts';
 import { type Runtime, startSidecar } from '../harness/sidecar.ts';
+import { until } from '../harness/until.ts';
 import { openComponent, testHost } from './open.ts';
 
 let dir: string;
@@ -24,10 +26,6 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const text = ({ data }: Message) => new TextDecoder().decode(data);
-const until = async (fits: () => boolean, ms = 20_000) => {
-  for (const end = Date.now() + ms; !fits(); await sleep(5)) if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-};
 const open = async (metadata: Record<string, string> = {}) => {
   const { port } = await openComponent<PubSub>('pubsub.sqlite', { connectionString: file, ...metadata });
   ending.push(() => port.close());
@@ -64,18 +62,12 @@ test('a group that is away gets everything it missed, in order, once', async () 
 
 test('consumers of one group compete, never two at once, and the order stays', async () => {
   const ports = [await open(), await open(), await open()];
-  const seen: string[] = [];
-  let running = 0;
-  for (const port of ports)
-    await subscribe(port, async (message) => {
-      expect(++running).toBe(1);
-      await sleep(1);
-      seen.push(text(message));
-      running--;
-    });
+  const { handler, texts, most } = collect<Message>({ takesMs: 1 });
+  for (const port of ports) await subscribe(port, handler);
   for (const n of numbers(60)) await publish(ports[0] as PubSub, n);
-  await until(() => seen.length >= 60);
-  expect(seen).toEqual(numbers(60));
+  await until(() => texts().length >= 60);
+  expect(texts()).toEqual(numbers(60));
+  expect(most()).toBe(1);
 });
 
 test('a failed message holds back the others for orderedRetryTime and no longer', async () => {

@@ -4,7 +4,9 @@ import type { Loaded } from '../../src/blocks/components/store.ts';
 import type { Message, MessageHandler, PubSub, Subscription } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
+import { collect, text } from '../harness/received.ts';
 import type { ServerName } from '../harness/servers.ts';
+import { until } from '../harness/until.ts';
 import { openComponent } from './open.ts';
 
 /** What a broker declares; what it does not is asserted absent. */
@@ -36,24 +38,6 @@ export interface PubSubRow {
 }
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
-const text = ({ data }: Message) => new TextDecoder().decode(data);
-
-/** A handler that remembers; fails where `refuses` says so. */
-function collector(refuses: (message: Message) => boolean = () => false) {
-  const messages: Message[] = [];
-  const handler: MessageHandler = async (message) => {
-    const { topic, data, metadata, contentType } = message;
-    messages.push({ topic, data, metadata: { ...metadata }, ...(contentType === undefined ? {} : { contentType }) });
-    if (refuses(message)) throw new Error('refused by the test');
-  };
-  return { messages, handler, texts: () => messages.map(text) };
-}
-async function until(fits: () => boolean, ms = 5000): Promise<void> {
-  for (const end = Date.now() + ms; !fits(); ) {
-    if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 /** Long enough for a message to arrive that should not. */
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 200));
 
@@ -98,7 +82,7 @@ export function describePubSub(row: PubSubRow): void {
     });
     test('delivers every message of a topic, with its bytes and metadata', async () => {
       const topic = topicOf('all');
-      const { messages, handler } = collector();
+      const { messages, handler } = collect<Message>();
       await subscribe(topic, handler);
       const bytes = row.quirks.textOnly ? utf8('ż <&>\n\t"') : new Uint8Array([0, 1, 13, 10, 127, 128, 255]);
       await publish(topic, bytes, { region: 'eu', 'Mixed-Case': 'ż <&>' });
@@ -115,7 +99,7 @@ export function describePubSub(row: PubSubRow): void {
       const topic = topicOf('failing');
       const all = numbers(10);
       const failing = new Set(['message-0', 'message-1', 'message-4', 'message-9']);
-      const { texts, handler } = collector((message) => failing.has(text(message)));
+      const { texts, handler } = collect<Message>({ refuses: (message) => failing.has(text(message)) });
       await subscribe(topic, handler);
       for (const one of all) await publish(topic, one);
       await until(() => all.every((one) => failing.has(one) || texts().includes(one)));
@@ -125,7 +109,7 @@ export function describePubSub(row: PubSubRow): void {
     });
     test('takes many at once', async () => {
       const topic = topicOf('burst');
-      const { texts, handler } = collector();
+      const { texts, handler } = collect<Message>();
       await subscribe(topic, handler);
       const all = numbers(row.quirks.many ?? 200);
       await Promise.all(all.map((one) => publish(topic, one)));
@@ -134,7 +118,7 @@ export function describePubSub(row: PubSubRow): void {
     });
     test('keeps topics apart, and ends one subscription without the others', async () => {
       const [one, two] = [topicOf('one'), topicOf('two')];
-      const first = collector(), second = collector();
+      const first = collect<Message>(), second = collect<Message>();
       const firstSubscription = await subscribe(one, first.handler);
       const secondSubscription = await subscribe(two, second.handler);
       await publish(one, 'a');
@@ -165,7 +149,7 @@ export function describePubSub(row: PubSubRow): void {
     test(`${has('groups') ? 'shares' : 'does not share'} messages between members of one group, and gives them to every group`, async () => {
       const topic = topicOf('groups');
       const other = await open('another');
-      const [a, b, c] = [collector(), collector(), collector()];
+      const [a, b, c] = [collect<Message>(), collect<Message>(), collect<Message>()];
       await subscribe(topic, a.handler);
       if (row.quirks.oneGroup) {
         await subscribe(topic, b.handler, other.port);
@@ -196,7 +180,7 @@ export function describePubSub(row: PubSubRow): void {
     test(`${has('history') ? 'keeps' : 'does not keep'} messages for a subscription that comes later`, async () => {
       const topic = topicOf('history');
       await publish(topic, 'before');
-      const { texts, handler } = collector();
+      const { texts, handler } = collect<Message>();
       await subscribe(topic, handler);
       await publish(topic, 'after');
       await until(() => texts().includes('after'));
@@ -205,7 +189,7 @@ export function describePubSub(row: PubSubRow): void {
     test(`${has('wildcards') ? 'knows' : 'does not know'} wildcards`, async () => {
       expect(loaded.features.includes('SUBSCRIBE_WILDCARDS')).toBe(has('wildcards'));
       const topic = topicOf('wild');
-      const { texts, handler } = collector();
+      const { texts, handler } = collect<Message>();
       const using = subscribe(`${topic}/${row.quirks.wildcard ?? '*'}`, handler).then(() => publish(`${topic}/a`, 'x'));
       await (has('wildcards') ? using : using.catch(() => undefined)); // no name of a topic for some
       await quiet();

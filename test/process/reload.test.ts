@@ -7,14 +7,12 @@ import { expect, test } from 'vitest';
 import { component, count, logged, put, startersOfFile } from '../harness/changing.ts';
 import { freePort } from '../harness/ports.ts';
 import type { Sidecar } from '../harness/sidecar.ts';
+import { until } from '../harness/until.ts';
 
 const subscription = (name: string, pubsubname: string, topic: string, route: string) =>
   JSON.stringify({ apiVersion: 'dapr.io/v2alpha1', kind: 'Subscription', metadata: { name }, spec: { pubsubname, topic, routes: { default: route } } });
 
 const { ends, sidecarWith, appWith } = startersOfFile();
-async function until(look: () => Promise<boolean>, ms = 8000): Promise<void> {
-  for (const end = Date.now() + ms; !(await look()); await sleep(20)) if (Date.now() > end) throw new Error('it did not come to that');
-}
 const post = (url: string, body: unknown) => fetch(url, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
 const status = async (url: string) => (await fetch(url)).status;
 

@@ -2,10 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { freePort } from '../harness/ports.ts';
 import { start, type Started } from '../harness/process.ts';
+import { until } from '../harness/until.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'outrigger-run-'));
@@ -43,9 +43,6 @@ function run(flags: string[], command: string[] = app): Started {
   const started = start([join(root, 'bin/outrigger'), 'run', ...flags, '--', ...command], { cwd: folder, env: { OUTRIGGER_DATA: join(folder, 'data'), DAPR_RUNTIME_PATH: folder, MINE: 'kept', HOST_ADDRESS: 'untouched' } });
   running.push(started);
   return started;
-}
-async function until(look: () => unknown, ms = 10_000): Promise<void> {
-  for (const end = Date.now() + ms; !(await look()); await sleep(20)) if (Date.now() > end) throw new Error('it did not happen in time');
 }
 const says = (started: Started, text: string) => until(() => started.log().includes(text)).catch(() => expect(started.log()).toContain(text));
 
