@@ -2,11 +2,8 @@
 import { definePubSub } from '../../blocks/pubsub/port.ts';
 import { background } from '../../core/context.ts';
 import { AdapterError, textOf } from '../../core/errors.ts';
-import { createClient } from '../kafka/client.ts';
-import { createGroup } from '../kafka/group.ts';
-import { createPublisher } from '../kafka/publisher.ts';
-import { recordOf } from '../kafka/record.ts';
-import { createAvroMessages, decoderFor, valueToSend } from '../kafka/schema-registry.ts';
+import { openKafka } from '../kafka/connection.ts';
+import { decoderFor } from '../kafka/schema-registry.ts';
 import { kafkaSchema, settingsOf } from '../kafka/settings.ts';
 
 export default definePubSub({
@@ -18,11 +15,7 @@ export default definePubSub({
   metadata: kafkaSchema,
   open: async (metadata, { host, log, properties }) => {
     const settings = settingsOf(metadata, properties, log, true);
-    const client = await createClient(settings, host, log);
-    const publisher = await createPublisher(client, settings);
-    await publisher.connect().catch((error) => { throw new AdapterError('unavailable', `failed to get latest Kafka clients for initialization: ${textOf(error)}`, error); });
-    const avro = settings.registry && createAvroMessages(settings.registry, host.http, log);
-    const group = createGroup(client, settings, log);
+    const { client, group, avro, publish, close } = await openKafka(settings, host, log);
     let closed = false;
     const checkOpen = () => {
       if (closed) throw new AdapterError('invalid', 'component is closed');
@@ -31,16 +24,12 @@ export default definePubSub({
     return {
       publish: async ({ topic, data, metadata: wanted = {} }) => {
         checkOpen();
-        const value = valueToSend(avro, topic, data, wanted);
-        // without a schema at once: what is published together goes together
-        await publisher.send(topic, [recordOf(value instanceof Promise ? await value : value, wanted, settings.exclude)]);
+        await publish(topic, [{ data, metadata: wanted }]);
       },
       bulkPublish: async ({ topic, entries, metadata: wanted }) => {
         checkOpen();
         // What the request says wins here.
-        const metadata = entries.map((entry) => ({ ...entry.metadata, ...wanted }));
-        const values = await Promise.all(entries.map(({ data }, i) => valueToSend(avro, topic, data, metadata[i] as Record<string, string>)));
-        await publisher.send(topic, values.map((value, i) => recordOf(value, metadata[i] as Record<string, string>, settings.exclude)));
+        await publish(topic, entries.map(({ data, metadata }) => ({ data, metadata: { ...metadata, ...wanted } })));
         return new Map();
       },
       subscribe: async ({ topic, metadata: wanted }, handler) => {
@@ -65,8 +54,7 @@ export default definePubSub({
       },
       close: async () => {
         closed = true;
-        await group.close();
-        await publisher.close();
+        await close();
       },
     };
   },
