@@ -7,7 +7,7 @@ import type { LockStore } from '../../src/blocks/lock/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
 import { startPostgres, startRedis } from '../harness/servers.ts';
-import { startUpstashProxy } from '../harness/upstash-proxy.ts';
+import { startUpstash, startUpstashProxy } from '../harness/upstash-proxy.ts';
 import { describeLockStore } from './lock.ts';
 import { openComponent } from './open.ts';
 
@@ -26,13 +26,8 @@ describeLockStore({
   servers: ['redis'],
   shared: true,
   start: async () => {
-    const redis = await startRedis();
-    const proxy = await startUpstashProxy({ redisPort: redis.port, token: 'secret' });
-    const stop = async () => {
-      await proxy.stop();
-      await redis.stop();
-    };
-    return { metadata: { url: proxy.url, token: 'secret' }, stop };
+    const { url, stop } = await startUpstash('secret');
+    return { metadata: { url, token: 'secret' }, stop };
   },
 });
 describeLockStore({

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPostgres, startRedis } from '../harness/servers.ts';
-import { startUpstashProxy } from '../harness/upstash-proxy.ts';
+import { startUpstash } from '../harness/upstash-proxy.ts';
 import { describeStateStore, type StateRow } from './state.ts';
 
 const redisQuirks: StateRow['quirks'] = { badEtag: '9999999', malformedEtag: 'no-number', tellsExpiry: false, keepsTtl: true, deletesMissing: true, noRollback: true };
@@ -41,13 +41,8 @@ const rows: StateRow[] = [
     type: 'state.upstash.redis',
     servers: ['redis'],
     start: async () => {
-      const redis = await startRedis();
-      const proxy = await startUpstashProxy({ redisPort: redis.port, token: 'secret' });
-      const stop = async () => {
-        await proxy.stop();
-        await redis.stop();
-      };
-      return { metadata: { url: proxy.url, token: 'secret' }, stop };
+      const { url, stop } = await startUpstash('secret');
+      return { metadata: { url, token: 'secret' }, stop };
     },
     operations: ['etag', 'firstWrite', 'transaction', 'ttl', 'keysLike'],
     quirks: redisQuirks,

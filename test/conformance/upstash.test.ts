@@ -5,8 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StateStore } from '../../src/blocks/state/port.ts';
 import { background } from '../../src/core/context.ts';
 import { describeWithServer } from '../harness/describe.ts';
-import { startRedis } from '../harness/servers.ts';
-import { startUpstashProxy } from '../harness/upstash-proxy.ts';
+import { startUpstash } from '../harness/upstash-proxy.ts';
 import { openComponent } from './open.ts';
 
 const open = async (metadata: Record<string, string>) => (await openComponent<StateStore>('state.upstash.redis', metadata)).port;
@@ -14,67 +13,62 @@ const get = (store: StateStore, key: string) => store.get({ key, metadata: {}, c
 const set = (store: StateStore, key: string, bytes: Uint8Array) => store.set({ key, value: { bytes }, metadata: {}, concurrency: '', consistency: '' }, background);
 
 describeWithServer('redis', 'state.upstash.redis on a database', () => {
-  let redis: Awaited<ReturnType<typeof startRedis>>;
-  let proxy: Awaited<ReturnType<typeof startUpstashProxy>>;
+  let upstash: Awaited<ReturnType<typeof startUpstash>>;
   beforeAll(async () => {
-    redis = await startRedis();
-    proxy = await startUpstashProxy({ redisPort: redis.port, token: 'right' });
+    upstash = await startUpstash('right');
   });
-  afterAll(async () => {
-    await proxy.stop();
-    await redis.stop();
-  });
+  afterAll(() => upstash.stop());
 
   test('what is asked in one turn travels in one request', async () => {
-    const store = await open({ url: proxy.url, token: 'right' });
+    const store = await open({ url: upstash.url, token: 'right' });
     await set(store, 'k', new Uint8Array([1]));
     await get(store, 'k'); // the server knows the scripts now
-    const before = proxy.requests.length;
+    const before = upstash.requests.length;
     await Promise.all(Array.from({ length: 100 }, (_, i) => get(store, `k${i}`)));
-    expect(proxy.requests.slice(before)).toEqual([{ path: '/pipeline', commands: 100 }]);
+    expect(upstash.requests.slice(before)).toEqual([{ path: '/pipeline', commands: 100 }]);
     await get(store, 'k');
-    expect(proxy.requests.at(-1)).toEqual({ path: '/', commands: 1 });
+    expect(upstash.requests.at(-1)).toEqual({ path: '/', commands: 1 });
   });
   test('one failing command of a request leaves the others alone', async () => {
-    const store = await open({ url: proxy.url, token: 'right' });
-    await redis.command('RPUSH', 'list', 'x');
+    const store = await open({ url: upstash.url, token: 'right' });
+    await upstash.redis.command('RPUSH', 'list', 'x');
     await set(store, 'fine', new Uint8Array([7]));
     const [bad, fine] = await Promise.allSettled([get(store, 'list'), get(store, 'fine')]);
     expect(bad).toMatchObject({ status: 'rejected', reason: { message: expect.stringContaining('WRONGTYPE') } });
     expect(fine).toMatchObject({ status: 'fulfilled', value: { etag: '1' } });
   });
   test('large bytes that are no text survive', async () => {
-    const store = await open({ url: proxy.url, token: 'right' });
+    const store = await open({ url: upstash.url, token: 'right' });
     const bytes = new Uint8Array(200_000).map((_, i) => (i * 7) % 256);
     await set(store, 'large', bytes);
     expect(Buffer.from((await get(store, 'large')).data as Uint8Array).equals(Buffer.from(bytes))).toBe(true);
-    expect(Buffer.from((await redis.commandBuffer('HGET', 'large', 'data')) as Buffer).equals(Buffer.from(bytes))).toBe(true);
+    expect(Buffer.from((await upstash.redis.commandBuffer('HGET', 'large', 'data')) as Buffer).equals(Buffer.from(bytes))).toBe(true);
   });
   test('every byte survives, alone and together, and what looks like a packed text', async () => {
-    const store = await open({ url: proxy.url, token: 'right' });
+    const store = await open({ url: upstash.url, token: 'right' });
     const all = Uint8Array.from({ length: 256 }, (_, i) => i);
     const values = [...Array.from(all, (byte) => new Uint8Array([byte])), all, new TextEncoder().encode('\u{feff}OK'), new TextEncoder().encode('OK'), new TextEncoder().encode('\u00c3\u00bf \u4e2d \u{1f600}'), new Uint8Array(0)];
     await Promise.all(values.map((bytes, i) => set(store, `byte${i}`, bytes)));
     const got = await Promise.all(values.map((_, i) => get(store, `byte${i}`)));
     expect(got.map(({ data }) => Buffer.from(data as Uint8Array).toString('hex'))).toEqual(values.map((bytes) => Buffer.from(bytes).toString('hex')));
-    for (const [i, bytes] of values.entries()) expect(((await redis.commandBuffer('HGET', `byte${i}`, 'data')) as Buffer).equals(Buffer.from(bytes))).toBe(true);
+    for (const [i, bytes] of values.entries()) expect(((await upstash.redis.commandBuffer('HGET', `byte${i}`, 'data')) as Buffer).equals(Buffer.from(bytes))).toBe(true);
   });
   test('a plain string, as Dapr wrote before it knew etags, is read whatever its bytes', async () => {
-    const store = await open({ url: proxy.url, token: 'right' });
-    await redis.command('SET', 'old', 'caf\u00e9');
+    const store = await open({ url: upstash.url, token: 'right' });
+    await upstash.redis.command('SET', 'old', 'caf\u00e9');
     expect(await get(store, 'old')).toEqual({ data: new Uint8Array(Buffer.from('caf\u00e9')) });
     expect(await get(store, 'nobody')).toEqual({ data: null });
-    await redis.command('HSET', 'foreign', 'x', '1');
+    await upstash.redis.command('HSET', 'foreign', 'x', '1');
     await expect(get(store, 'foreign')).rejects.toThrow("required hash field 'data' or 'version' was not found");
   });
   test('a server that forgot its scripts gets them again', async () => {
-    const store = await open({ url: proxy.url, token: 'right' });
+    const store = await open({ url: upstash.url, token: 'right' });
     await set(store, 'before', new Uint8Array([200]));
-    await redis.command('SCRIPT', 'FLUSH');
+    await upstash.redis.command('SCRIPT', 'FLUSH');
     expect(await Promise.all([get(store, 'before'), get(store, 'before')])).toEqual([{ data: new Uint8Array([200]), etag: '1' }, { data: new Uint8Array([200]), etag: '1' }]);
   });
   test('a wrong token, a wrong address and no address are errors when it opens', async () => {
-    await expect(open({ url: proxy.url, token: 'wrong' })).rejects.toThrow('Unauthorized');
+    await expect(open({ url: upstash.url, token: 'wrong' })).rejects.toThrow('Unauthorized');
     await expect(open({ url: 'http://127.0.0.1:1', token: 'x', maxRetries: '0' })).rejects.toThrow('no answer from http://127.0.0.1:1');
     await expect(open({ url: 'redis://x', token: 'x' })).rejects.toThrow("url is not an http address: 'redis://x'");
     await expect(open({ token: 'x' })).rejects.toThrow('missing url');

@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { redisClient } from './resp.ts';
+import { startRedis } from './servers.ts';
 
 type Reply = Buffer | number | null | Error | Reply[];
 
@@ -59,6 +60,19 @@ export async function startUpstashProxy(options: { redisPort: number; token: str
         server.close(done);
         server.closeAllConnections();
       });
+    },
+  };
+}
+
+/** With a Redis of its own behind it. */
+export async function startUpstash(token: string) {
+  const redis = await startRedis();
+  const proxy = await startUpstashProxy({ redisPort: redis.port, token });
+  return {
+    ...proxy, redis,
+    stop: async () => {
+      await proxy.stop();
+      await redis.stop();
     },
   };
 }

@@ -1,25 +1,19 @@
 // state.upstash.redis on every runtime: the built sidecar in front of a real Redis behind Upstash's protocol, with values that are no text.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWithServer } from '../harness/describe.ts';
-import { startRedis } from '../harness/servers.ts';
 import { type Runtime, startSidecar } from '../harness/sidecar.ts';
-import { startUpstashProxy } from '../harness/upstash-proxy.ts';
+import { startUpstash } from '../harness/upstash-proxy.ts';
 
 describeWithServer('redis', 'state.upstash.redis on each runtime', () => {
-  let redis: Awaited<ReturnType<typeof startRedis>>;
-  let proxy: Awaited<ReturnType<typeof startUpstashProxy>>;
+  let upstash: Awaited<ReturnType<typeof startUpstash>>;
   beforeAll(async () => {
-    redis = await startRedis();
-    proxy = await startUpstashProxy({ redisPort: redis.port, token: 'right' });
+    upstash = await startUpstash('right');
   });
-  afterAll(async () => {
-    await proxy.stop();
-    await redis.stop();
-  });
+  afterAll(() => upstash.stop());
 
   test.each<Runtime>(['node', 'bun', 'deno'])('%s', async (runtime) => {
     const resources = {
-      'store.yaml': `apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: store}\nspec:\n  type: state.upstash.redis\n  version: v1\n  metadata: [{name: url, value: '${proxy.url}'}, {name: token, value: right}]\n`,
+      'store.yaml': `apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: store}\nspec:\n  type: state.upstash.redis\n  version: v1\n  metadata: [{name: url, value: '${upstash.url}'}, {name: token, value: right}]\n`,
     };
     const sidecar = await startSidecar({ runtime, resources });
     try {
@@ -27,10 +21,10 @@ describeWithServer('redis', 'state.upstash.redis on each runtime', () => {
       const value = { text: 'caf\u00e9 \u4e2d \u{1f600}', n: 1 };
       expect((await fetch(url, { method: 'POST', body: JSON.stringify([{ key: `${runtime}-json`, value }]) })).status).toBe(204);
       expect(await (await fetch(`${url}/${runtime}-json`)).json()).toEqual(value);
-      expect(JSON.parse(String(await redis.command('HGET', `test||${runtime}-json`, 'data')))).toEqual(value);
+      expect(JSON.parse(String(await upstash.redis.command('HGET', `test||${runtime}-json`, 'data')))).toEqual(value);
 
       const bytes = Buffer.from(Uint8Array.from({ length: 70_000 }, (_, i) => i));
-      await redis.command('HSET', `test||${runtime}-bytes`, 'data', bytes, 'version', '7');
+      await upstash.redis.command('HSET', `test||${runtime}-bytes`, 'data', bytes, 'version', '7');
       const got = await fetch(`${url}/${runtime}-bytes`);
       expect(got.headers.get('etag')).toBe('7');
       expect(Buffer.from(await got.arrayBuffer()).equals(bytes)).toBe(true);
