@@ -3,9 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { BulkMessageHandler, Message, MessageHandler, PubSub } from '../../src/blocks/pubsub/port.ts';
 import { background } from '../../src/core/context.ts';
+import { azureConnectionString } from '../harness/azure-amqp.ts';
 import { azuriteAccount, startAzurite } from '../harness/azurite.ts';
 import { startEventHubs } from '../harness/event-hubs.ts';
-import { text } from '../harness/received.ts';
+import { collect, text } from '../harness/received.ts';
+import { startContractServer } from '../harness/servers.ts';
 import { until } from '../harness/until.ts';
 import { openComponent } from './open.ts';
 import { describePubSub } from './pubsub.ts';
@@ -87,6 +89,29 @@ describe('pubsub.azure.eventhubs', () => {
     await port.publish({ topic: 'own', data: Buffer.from('x'), metadata: {} }, background);
     await expect(port.publish({ topic: 'other', data: Buffer.from('x'), metadata: {} }, background)).rejects.toThrow("error trying to establish a connection: the requested topic 'other' does not match the Event Hub name in the connection string");
   });
+
+  test('after the server was killed everything goes on by itself, and what it had is still there', async () => {
+    const server = await startContractServer('event-hubs');
+    ending.push(() => server.stop('SIGKILL'));
+    const connectionString = azureConnectionString(server.port);
+    const port = await open({ connectionString });
+    const { handler, texts } = collect<Message>();
+    const first = await port.subscribe({ topic: 'killed', metadata: {} }, handler);
+    const publish = (data: string) => port.publish({ topic: 'killed', data: Buffer.from(data), metadata: {} }, background);
+    await publish('before');
+    await until(() => texts().length === 1);
+    await first.close();
+    await publish('while away');
+    await server.kill();
+    await server.restart();
+    await subscribe(port, 'killed', handler);
+    await until(() => texts().length === 2);
+    await server.kill();
+    await server.restart();
+    await publish('after');
+    await until(() => texts().length === 3);
+    expect(texts()).toEqual(['before', 'while away', 'after']);
+  }, 60_000);
 
   test('without a place for checkpoints nothing is read', async () => {
     const port = await open({ storageContainerName: '' });

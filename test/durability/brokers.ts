@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addStream } from '../conformance/jetstream.ts';
 import { azureConnectionString } from '../harness/azure-amqp.ts';
+import { azuriteAccount, startAzurite } from '../harness/azurite.ts';
 import { type ServerName, startContractServer, startKafka, startMosquitto, startMoto, startNats, startRabbitmq, startRedis } from '../harness/servers.ts';
 
 export interface BrokerRow {
@@ -31,6 +32,29 @@ const retries = {
   apiVersion: 'dapr.io/v1alpha1', kind: 'Resiliency', metadata: { name: 'loss' },
   spec: { policies: { retries: { forever: { policy: 'constant', duration: '100ms', maxRetries: -1 } } }, targets: { components: { bus: { inbound: { retry: 'forever' } } } } },
 };
+
+const eventHubs = (name: string, partitions: number, ordered: boolean): BrokerRow => ({
+  name,
+  servers: [],
+  ordered,
+  // A partition of a killed sidecar is free after a minute.
+  slow: true,
+  start: async () => {
+    const [server, azurite] = await Promise.all([startContractServer('event-hubs', String(partitions)), startAzurite('blob')]);
+    const { accountName, accountKey } = azuriteAccount;
+    return {
+      component: {
+        type: 'pubsub.azure.eventhubs',
+        metadata: {
+          connectionString: azureConnectionString(server.port), storageConnectionString: `AccountName=${accountName};AccountKey=${accountKey};BlobEndpoint=${azurite.endpoint}/${accountName}`, storageContainerName: 'checkpoints',
+          enableInOrderMessageDelivery: String(ordered), backOffDuration: '200ms', backOffMaxRetries: '-1',
+        },
+      },
+      server,
+      stop: () => Promise.all([server.stop('SIGKILL'), azurite.stop()]),
+    };
+  },
+});
 
 export const brokers: BrokerRow[] = [
   {
@@ -135,6 +159,8 @@ export const brokers: BrokerRow[] = [
       };
     },
   },
+  eventHubs('eventhubs', 4, false),
+  eventHubs('eventhubs-in-order', 1, true),
   {
     name: 'kafka',
     servers: ['kafka'],

@@ -7,7 +7,7 @@ import { measureLoss } from './loss.ts';
 for (const row of brokers.filter(({ slow }) => !slow)) {
   describeWithServer(row.servers, `pubsub.${row.name} while sidecars, app and broker are killed`, () => {
     test('every acknowledged message arrives', { timeout: 150_000 }, async () => {
-      const report = await measureLoss(row, { messages: 600, kills: 4, seed: 7 });
+      const report = await measureLoss(row, { messages: 600, kills: 5, seed: 7 });
       expect(report.lost).toEqual([]);
       expect(report.acknowledged).toBe(600);
       expect(Object.values(report.kills).every((times) => times > 0)).toBe(true);

@@ -76,6 +76,14 @@ export async function measureLoss(row: BrokerRow, { messages, kills, seed, progr
     const victims: Record<string, () => Promise<void>> = {
       sender: sender.killAndRestart, receiver: receiver.killAndRestart, app: app.killAndRestart,
       ...(broker.server === undefined ? {} : { broker: () => restartOf(broker.server as NonNullable<RunningBroker['server']>) }),
+      // As when their machine goes. Only this loses what a sidecar acknowledges too early: what it had handed over before it died alone, the app still reads.
+      both: async () => {
+        await app.kill();
+        await sleep(random() * 300);
+        await receiver.kill();
+        await app.restart();
+        await receiver.restart();
+      },
     };
     const killed: Record<string, number> = Object.fromEntries(Object.keys(victims).map((name) => [name, 0]));
     // Each in turn, at a random moment of its stretch of the run.
@@ -87,7 +95,7 @@ export async function measureLoss(row: BrokerRow, { messages, kills, seed, progr
         while (acknowledged.size < at && !over) await sleep(2);
         if (over) return;
         await sleep(random() * 50);
-        progress(`${row.name}: ${acknowledged.size} acknowledged, ${received.distinct()} delivered: kill -9 ${victim}`);
+        progress(`${row.name}: ${acknowledged.size} acknowledged, ${received.distinct()} delivered, ${received.duplicates()} times again: kill -9 ${victim}`);
         begun++;
         killed[victim] = (killed[victim] as number) + 1;
         await (victims[victim] as () => Promise<void>)();
@@ -146,12 +154,17 @@ async function startLossApp({ subscription = {} }: RunningBroker, take: (line: s
 /** Something that runs, can be killed and comes back. */
 async function killable<T extends { stop(signal?: NodeJS.Signals): Promise<unknown> }>(launch: () => Promise<T>, stops: (() => Promise<unknown>)[]) {
   let current = await launch();
-  stops.push(() => current.stop('SIGKILL'));
+  const kill = () => current.stop('SIGKILL');
+  const restart = async () => {
+    current = await launch();
+  };
+  stops.push(kill);
   return {
     current: () => current,
+    kill, restart,
     killAndRestart: async () => {
-      await current.stop('SIGKILL');
-      current = await launch();
+      await kill();
+      await restart();
     },
   };
 }

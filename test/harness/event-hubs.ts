@@ -1,6 +1,7 @@
 // A contract server that speaks Azure Event Hubs' AMQP 1.0 as its protocol guide documents it. Neither the service nor its emulator, which is a container image only.
 import rhea, { type Message, type Sender } from 'rhea';
 import { type AmqpServerOptions, startAzureAmqp } from './azure-amqp.ts';
+import { openJournal } from './journal.ts';
 
 interface Event {
   message: Message;
@@ -17,8 +18,18 @@ interface Reader {
 const batchFormat = 0x80013700;
 const partitionKeyName = 'x-opt-partition-key';
 
-/** Every hub named is there, with so many partitions. */
-export async function startEventHubs({ partitions = 1, ...options }: { partitions?: number } & AmqpServerOptions = {}) {
+/** `message` is what AMQP makes of it, in Base64. */
+interface Entry {
+  hub: string;
+  partition: number;
+  message: string;
+  /** Milliseconds since 1970. */
+  enqueued: number;
+}
+
+/** Every hub named is there, with so many partitions. `journal`: a file with all events. */
+export async function startEventHubs({ partitions = 1, journal: file, ...options }: { partitions?: number; journal?: string } & AmqpServerOptions = {}) {
+  const journal = openJournal<Entry>(file);
   const hubs = new Map<string, Event[][]>();
   const readers = new Map<string, Reader[]>();
   /** Filters of links as they came. */
@@ -44,13 +55,19 @@ export async function startEventHubs({ partitions = 1, ...options }: { partition
         }
     }
   };
-  const store = (hub: string, message: Message, key: unknown) => {
-    const lists = hubOf(hub);
-    // The same key, the same partition.
-    const partition = typeof key === 'string' ? [...key].reduce((sum, c) => sum + c.charCodeAt(0), 0) % lists.length : turn++ % lists.length;
-    const events = lists[partition] as Event[];
+  const append = (hub: string, partition: number, message: Message, enqueued: Date) => {
+    const events = hubOf(hub)[partition] as Event[];
     const sequence = events.length;
-    events.push({ message, sequence, offset: String(sequence * 64), enqueued: new Date() });
+    events.push({ message, sequence, offset: String(sequence * 64), enqueued });
+  };
+  for (const { hub, partition, message, enqueued } of journal.past) append(hub, partition, rhea.message.decode(Buffer.from(message, 'base64') as never) as unknown as Message, new Date(enqueued));
+  const store = (hub: string, message: Message, key: unknown) => {
+    const { length } = hubOf(hub);
+    // The same key, the same partition.
+    const partition = typeof key === 'string' ? [...key].reduce((sum, c) => sum + c.charCodeAt(0), 0) % length : turn++ % length;
+    const enqueued = new Date();
+    if (file !== undefined) journal.add({ hub, partition, message: Buffer.from(rhea.message.encode(message) as unknown as Uint8Array).toString('base64'), enqueued: enqueued.getTime() });
+    append(hub, partition, message, enqueued);
     give(hub, partition);
   };
 

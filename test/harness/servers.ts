@@ -209,10 +209,10 @@ export async function startMoto() {
 }
 
 /** One of our own contract servers (contract-server.ts) as a process: its messages are in a file and outlive kill() and restart(). */
-export async function startContractServer(name: 'google-pubsub' | 'service-bus') {
+export async function startContractServer(name: 'google-pubsub' | 'service-bus' | 'event-hubs', ...args: string[]) {
   const [port, dir] = [await freePort(), tempDir(name)];
   const node = resolve(import.meta.dirname, '../../node_modules/.bin/node');
-  return server([node, resolve(import.meta.dirname, 'contract-server.ts'), name, String(port), join(dir, 'journal')], { dir, port });
+  return server([node, resolve(import.meta.dirname, 'contract-server.ts'), name, String(port), join(dir, 'journal'), ...args], { dir, port });
 }
 
 /** A NATS server with JetStream, which keeps its streams over restart() and kill(); `flags` are given to nats-server. */
