@@ -75,9 +75,9 @@ export class Exchange implements Incoming {
       let total = 0;
       let tooLarge = false;
       const onData = (part: Uint8Array) => {
+        if (tooLarge) return;
         total += part.length;
         if (limit > 0 && total > limit) {
-          this.message.removeListener('data', onData);
           parts.push(part);
           this.message.resume();
           // what has already come is read first: often it is all, and the connection can go on
@@ -144,10 +144,12 @@ export class Exchange implements Incoming {
       this.#waits = false;
       this.response.writeContinue();
     }
-    message.on('data', (part: Buffer) => { this.#received += part.length; });
-    message.on('data', onData);
-    message.once('end', onEnd);
-    message.once('close', () => { if (!message.complete) onFail(lostEnd()); });
+    message.on('data', (part: Buffer) => {
+      this.#received += part.length;
+      onData(part);
+    });
+    message.on('end', onEnd);
+    message.on('close', () => { if (!message.complete) onFail(lostEnd()); });
   }
 
   respond(status: number, headers: RawHeaders, body: AnswerBody): Response {
