@@ -4,7 +4,7 @@
 //     --command 'CMD'      the sidecar, daprd's flags are appended (default: the built one)
 //     --messages N         default 1000000
 //     --single             published and delivered one by one; default: 100 in a request, 100 in a delivery
-//     --every N            seconds between two lines (default 5)
+//     --every N            seconds between two lines (default 1)
 //
 // Prints messages so far, per second, and resident memory (in brackets what is not backed by files). It ends with the growth from the
 // first quarter of the messages to the last: a leak of four bytes per message is two megabytes.
@@ -22,7 +22,7 @@ const { values: options } = parseArgs({
     command: { type: 'string', default: 'built' },
     messages: { type: 'string', default: '1000000' },
     single: { type: 'boolean', default: false },
-    every: { type: 'string', default: '5' },
+    every: { type: 'string', default: '1' },
   },
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130)); // exit ends all children
