@@ -53,8 +53,8 @@ function areAllDone(bytes: Uint8Array, entries: DeliveredBatch['entries']): bool
 
 const bulkAnswer = struct('pubsub.AppBulkResponse', { statuses: list(struct('pubsub.AppBulkResponseEntry', { entryId: string, status: string })) });
 
-/** What became of the entries the app says something about, by entryId. Throws where all of them are to be tried again. */
-export async function outcomesOf(response: HttpResponse, { entries, topic }: DeliveredBatch, log: Logger): Promise<Map<string, Outcome | Error>> {
+/** What became of the entries the app says something about, as a BulkPostman tells it. Throws where all of them are to be tried again. */
+export async function outcomesOf(response: HttpResponse, { entries, topic }: DeliveredBatch, log: Logger): Promise<ReadonlyMap<string, Outcome | Error> | 'done'> {
   const { bytes } = await readBody(response.body);
   const outcomes = new Map<string, Outcome | Error>();
   if (response.status === 404) {
@@ -63,10 +63,7 @@ export async function outcomesOf(response: HttpResponse, { entries, topic }: Del
     return outcomes;
   }
   if (response.status < 200 || response.status > 299) throw new Error(`Retriable error returned from app while processing bulk pub/sub event, topic: ${topic}. status code returned: ${response.status}`);
-  if (areAllDone(bytes, entries)) {
-    for (const { entryId } of entries) outcomes.set(entryId, 'done');
-    return outcomes;
-  }
+  if (areAllDone(bytes, entries)) return 'done';
   const sent = new Set(entries.map(({ entryId }) => entryId));
   let statuses: { entryId: string; status: string }[];
   try {

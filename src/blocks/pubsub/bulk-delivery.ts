@@ -34,10 +34,10 @@ export interface DeliveredBatch {
 }
 
 /**
- * What became of each entry, by entryId, or why it may be tried again. `refused` entries are done with: unlike dropped ones they are no dead letters.
- * Rejects where none was processed.
+ * What became of each entry, by entryId, or why it may be tried again; `done` where all of them are. `refused` entries are done with: unlike
+ * dropped ones they are no dead letters. Rejects where none was processed.
  */
-export type BulkPostman = (batch: DeliveredBatch, context: CallContext) => Promise<ReadonlyMap<string, Outcome | Error>>;
+export type BulkPostman = (batch: DeliveredBatch, context: CallContext) => Promise<ReadonlyMap<string, Outcome | Error> | 'done'>;
 
 export interface BulkDeliveryOptions {
   spec: SubscriptionSpec;
@@ -105,11 +105,11 @@ export function createBulkDelivery({ spec, routes, broker, postman, log, stop, m
       const outcomes = await postman({ pubsubName, topic, path, entries: left, metadata }, limited);
       if (tried?.late) return; // these entries are at the app again, or were given up
       left = left.filter(({ entryId }) => {
-        const outcome = outcomes.get(entryId);
+        const outcome = outcomes === 'done' ? outcomes : outcomes.get(entryId);
         if (outcome === 'dropped') drops.add(entryId);
         if (outcome === 'refused') tally.dropped++;
         if (outcome === 'dropped' || outcome === 'refused' || outcome === 'done') {
-          failures.delete(entryId);
+          if (failures.size > 0) failures.delete(entryId);
           return false;
         }
         failures.set(entryId, outcome ?? new Error(`response not received, RETRY required while processing bulk subscribe event for entry id: ${entryId}`));
