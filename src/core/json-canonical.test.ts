@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { canonical, slices } from './json-canonical.ts';
-import { parseExact, printExact } from './json-exact.ts';
+import { canonical, membersOf } from './json-canonical.ts';
+import { entriesOf, type Exact, parseExact, printExact } from './json-exact.ts';
 
 const printed = (text: string) => {
   const value = parseExact(text);
@@ -51,12 +51,30 @@ describe('the text of a value', () => {
 
 describe('members of a list’s objects', () => {
   it('have the text they stand with', () => {
-    expect(slices('[{"entryId":"1","event":{"a":1.0,"b":"x"},"contentType":"t"},{"event":null},{}]', 'event')).toEqual([
-      { value: { entryId: '1', event: { a: 1, b: 'x' }, contentType: 't' }, text: '{"a":1.0,"b":"x"}' },
-      { value: { event: null }, text: 'null' },
-      { value: {}, text: undefined },
+    const objects = (text: string) => membersOf(text)?.map(({ names, values }) => Object.fromEntries(names.map((name, i) => [name, values[i]])));
+    expect(objects('[{"id":"1","event":{"a":1.0,"b":"x"},"type":"t"},{"id":"","event":2,"type":"t"},{"id":1,"even":2},{"id":1,"event":null,"type":"","more":1},{"event":[]},{},{"event":{}}]')).toEqual([
+      { id: '"1"', event: '{"a":1.0,"b":"x"}', type: '"t"' },
+      { id: '""', event: '2', type: '"t"' },
+      { id: '1', even: '2' },
+      { id: '1', event: 'null', type: '""', more: '1' },
+      { event: '[]' },
+      {},
+      { event: '{}' },
     ]);
-    expect(slices('[]', 'event')).toEqual([]);
+    expect(membersOf('[]')).toEqual([]);
+    expect(objects('[{"b":"\u00e9\ud83d\ude00","a":[1,[],{},-0.5e+3,true,false]}]')).toEqual([{ b: '"é😀"', a: '[1,[],{},-0.5e+3,true,false]' }]);
   });
-  it.each(['', 'null', '{}', '[1]', '[null]', '[[]]', '[{"event":{"b":1,"a":2}}]', '[{"event":1}] ', ' [{"event":1}]', '[{"event":"<"}]', '[{"event":"\\n"}]', '[{"event":1,"event":2}]', '[{"event":1} ,{"event":2}]', '[{"event":1}', '[{"event": 1}]'])('are not told of %s', (text) => expect(slices(text, 'event')).toBeUndefined());
+  it('are what parsing and printing gives, for lists of any objects', () => {
+    let told = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const text = `[${Array.from({ length: Math.floor(Math.random() * 4) }, () => random(1)).filter((one) => one.startsWith('{')).join(',')}]`;
+      const members = membersOf(text);
+      if (members === undefined) continue;
+      told++;
+      const list = parseExact(text) as readonly Exact[];
+      expect(members.map(({ names, values }) => Object.fromEntries(names.map((name, at) => [name, values[at]]))), text).toEqual(list.map((one) => Object.fromEntries((entriesOf(one) ?? []).map(([name, value]) => [name, printExact(value)]))));
+    }
+    expect(told).toBeGreaterThan(8000);
+  });
+  it.each(['', 'null', '{}', '[1]', '[null]', '[[]]', '[{"e":{"b":1,"a":2}}]', '[{"e":{"a":1,"a":2}}]', '[{"e":1}] ', ' [{"e":1}]', '[{"e":"<"}]', '[{"e":"\\n"}]', '[{"e":"\\""}]', '[{"e":"\n"}]', '[{"e":"\u0000"}]', '[{"e":"\ud800"}]', '[{"e":1,"e":2}]', '[{"a":1,"e":1},{"a":1,"e":2,"a":3}]', '[{"e":1} ,{"e":2}]', '[{"e":1}', '[{"e":1},]', '[{"e": 1}]', '[{"e":01}]', '[{"e":1.}]', '[{"e":+1}]', '[{"e":tru}]', '[{"e":nulll}]', '[{e:1}]', '[{"e"}]', '[{"e":"x}]', '[{"e":}]', '[{,}]'])('are not told of %j', (text) => expect(membersOf(text)).toBeUndefined());
 });

@@ -3,7 +3,7 @@ import { BodyBroken, BodyTooLarge, type RawHeaders } from '../../core/host.ts';
 import { DaprError } from '../../core/errors.ts';
 import { fromBase64 } from '../../core/base64.ts';
 import { GoJsonError, goStringify, parseFirst, stringMap, struct, string, textOfBytes, utf8 } from '../../core/go-json.ts';
-import { slices } from '../../core/json-canonical.ts';
+import { type Members, membersOf } from '../../core/json-canonical.ts';
 import { entriesOf, type Exact, parseExact, printExact } from '../../core/json-exact.ts';
 import { newSpan } from '../../core/traceparent.ts';
 import { errorOfStatus, type Span, SpanKind } from '../observability/tracing/span.ts';
@@ -105,9 +105,8 @@ function entryMetadata(request: Record<string, string>, own: Record<string, stri
 
 interface IncomingEntry {
   entryId: string;
-  event: Exact;
-  /** JSON text of the event, where it is at hand. */
-  json?: string | undefined;
+  /** The event as printExact prints it. */
+  event: string;
   contentType: string;
   metadata: Record<string, string> | undefined;
 }
@@ -131,9 +130,9 @@ const entryFields = new Map([['entryId', 'entryid'], ['contentType', 'contenttyp
 const fields = struct('http.bulkPublishMessageEntry', { entryId: string, contentType: string });
 
 /** Reads the list with the digits of its numbers; a `null` is no entries. Throws GoJsonError. */
-function readEntries(text: string): IncomingEntry[] {
-  const known = slices(text, 'event');
-  if (known !== undefined) return known.map(({ value, text }) => readEntry(value as { readonly [key: string]: Exact }, text));
+const readEntries = (text: string): IncomingEntry[] => (membersOf(text) ?? printedMembersOf(text)).map(readEntry);
+
+function printedMembersOf(text: string): Members[] {
   const list = parseExact(text);
   if (list === undefined) {
     parseFirst(text); // says what is wrong in Go's words
@@ -142,48 +141,47 @@ function readEntries(text: string): IncomingEntry[] {
   if (list === null) return [];
   if (!Array.isArray(list)) throw new GoJsonError(`json: cannot unmarshal ${kindOf(list)} into Go value of type []http.bulkPublishMessageEntry`);
   return (list as readonly Exact[]).map((item) => {
-    if (item === null) return readEntry({}, undefined);
-    const entries = entriesOf(item);
+    const entries = item === null ? [] : entriesOf(item);
     if (entries === undefined) throw new GoJsonError(`json: cannot unmarshal ${kindOf(item)} into Go value of type http.bulkPublishMessageEntry`);
-    return readEntry(Object.fromEntries(entries), undefined);
+    return { names: entries.map(([name]) => name), values: entries.map(([, value]) => printExact(value)) };
   });
 }
 
-function readEntry(members: { readonly [key: string]: Exact }, json: string | undefined): IncomingEntry {
-  const entry: IncomingEntry = { entryId: '', event: null, json: undefined, contentType: '', metadata: undefined };
-  for (const name in members) {
-    const value = members[name] as Exact;
+/** undefined: the JSON is no string. */
+const stringIn = (json: string): string | undefined => (!json.startsWith('"') ? undefined : json.includes('\\') ? (JSON.parse(json) as string) : json.slice(1, -1));
+
+function readEntry({ names, values }: Members): IncomingEntry {
+  const entry: IncomingEntry = { entryId: '', event: 'null', contentType: '', metadata: undefined };
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i] as string;
+    const text = values[i] as string;
     switch (entryFields.get(name) ?? name.toLowerCase()) {
-      case 'entryid': entry.entryId = typeof value === 'string' ? value : fields.read({ entryId: plain(value) }, '').entryId; break;
-      case 'contenttype': entry.contentType = typeof value === 'string' ? value : fields.read({ contentType: plain(value) }, '').contentType; break;
-      case 'event': {
-        entry.event = value;
-        entry.json = name === 'event' ? json : undefined;
-        break;
-      }
-      case 'metadata': entry.metadata = value === null ? undefined : stringMap.read(plain(value), 'bulkPublishMessageEntry.metadata'); break;
+      case 'entryid': entry.entryId = stringIn(text) ?? fields.read({ entryId: JSON.parse(text) }, '').entryId; break;
+      case 'contenttype': entry.contentType = stringIn(text) ?? fields.read({ contentType: JSON.parse(text) }, '').contentType; break;
+      case 'event': entry.event = text; break;
+      case 'metadata': entry.metadata = text === 'null' ? undefined : stringMap.read(JSON.parse(text), 'bulkPublishMessageEntry.metadata'); break;
     }
   }
   return entry;
 }
 
-const plain = (value: Exact): unknown => JSON.parse(printExact(value));
 const kindOf = (value: Exact) => (Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value === 'boolean' ? 'bool' : typeof value === 'string' ? 'string' : entriesOf(value) ? 'object' : 'number');
 
 const mismatch = 'error: mismatch between contentType and event';
 /** The bytes an entry stands for (JSON as text, as bytes too where it goes out raw), or what is wrong with it. Source: dapr/pkg/api/http/util.go. */
-function eventData({ event, json: known, contentType }: IncomingEntry, raw: boolean): Pick<BulkEntry, 'data' | 'json'> | string {
-  if (isBinary(contentType)) {
-    if (typeof event !== 'string') return mismatch;
+function eventData({ event, contentType }: IncomingEntry, raw: boolean): Pick<BulkEntry, 'data' | 'json'> | string {
+  const binary = isBinary(contentType);
+  if (binary || isText(contentType)) {
+    const string = stringIn(event);
+    if (string === undefined) return mismatch;
+    if (!binary) return { data: utf8(string) };
     // The decoder must not accept what Go refuses: blanks and missing padding. It does accept line breaks.
-    const text = event.replace(/[\r\n]/g, '');
+    const text = string.replace(/[\r\n]/g, '');
     if (/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return { data: fromBase64(text) };
     return 'error: unable to decode base64 application/octect-stream data: illegal base64 data';
   }
-  if (isText(contentType)) return typeof event === 'string' ? { data: utf8(event) } : mismatch;
   if (!isJson(contentType) && !isCloudEvent(contentType)) return mismatch;
-  const json = known ?? printExact(event);
-  return { json, data: raw ? utf8(json) : none };
+  return { json: event, data: raw ? utf8(event) : none };
 }
 const none = new Uint8Array(0);
 
