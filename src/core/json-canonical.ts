@@ -1,4 +1,5 @@
 // JSON that already stands in a text as printExact would print it, which most of what apps send does: it is taken as it is, neither parsed nor printed.
+import { goEscape } from './go-json.ts';
 import { compareBytes, parseExact, printExact } from './json-exact.ts';
 
 const mostNested = 500;
@@ -80,7 +81,7 @@ class Reader {
   /** That is all of the text, and in no string stands what is an escape, or would be one in Go's or JavaScript's printing. */
   isAll(): boolean {
     const { text } = this;
-    if (this.at !== text.length || text.includes('<') || text.includes('>') || text.includes('&') || text.includes('\u2028') || text.includes('\u2029')) return false;
+    if (this.at !== text.length || goEscape(text) !== text) return false;
     // printed as a string it is longer by two quotes, and by the escapes of those that stand in it
     return JSON.stringify(text).length === text.length + 2 + 2 * this.#strings;
   }

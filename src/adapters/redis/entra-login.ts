@@ -1,6 +1,8 @@
 // Signing in to Redis with Microsoft Entra ID: the token is the password, its object id the user, and connections sign in again before it ends (upstream: common/component/redis/redis.go).
 import type { Cluster, Redis } from 'ioredis';
+import { fromBase64 } from '../../core/base64.ts';
 import { textOf } from '../../core/errors.ts';
+import { textOfBytes } from '../../core/go-json.ts';
 import type { Host } from '../../core/host.ts';
 import type { Logger } from '../../core/log.ts';
 import { entraCredential } from '../azure/entra-credential.ts';
@@ -97,7 +99,4 @@ function objectIdOf({ token }: AccessToken): string {
   return claims.oid;
 }
 
-const textOfClaims = (token: string): string => {
-  const binary = atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'));
-  return new TextDecoder().decode(Uint8Array.from(binary, (sign) => sign.charCodeAt(0)));
-};
+const textOfClaims = (token: string): string => textOfBytes(fromBase64((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')));

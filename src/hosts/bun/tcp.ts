@@ -40,7 +40,6 @@ class BunConnection implements Connection {
   #socket: BunSocket | undefined;
   /** What the system did not take yet. */
   #waiting: Uint8Array[] = [];
-  #paused = false;
   #over = false;
 
   constructor(hostname: string, port: number, events: ConnectionEvents) {
@@ -67,7 +66,6 @@ class BunConnection implements Connection {
       return;
     }
     this.#socket = socket;
-    if (this.#paused) socket.pause();
     this.#events.onOpen();
     this.#flush();
   }
@@ -117,14 +115,8 @@ class BunConnection implements Connection {
   }
 
   get isFlushed(): boolean { return this.#waiting.length === 0; }
-  pause(): void {
-    this.#paused = true;
-    this.#socket?.pause();
-  }
-  resume(): void {
-    this.#paused = false;
-    this.#socket?.resume();
-  }
+  pause(): void { this.#socket?.pause(); }
+  resume(): void { this.#socket?.resume(); }
   destroy(): void {
     this.#over = true;
     this.#socket?.terminate();

@@ -7,6 +7,7 @@ export interface Connection {
   write(head: string, body?: Uint8Array | string, tail?: string): boolean;
   /** Nothing waits to be sent. */
   readonly isFlushed: boolean;
+  /** Of an open one. */
   pause(): void;
   resume(): void;
   /** No event comes after it. */
